@@ -5,14 +5,14 @@
 #   docker run -d --read-only -v mintmark:/data -p 127.0.0.1:8080:8080 mintmark
 #   docker run --rm --read-only -v mintmark:/data mintmark bootstrap --json
 #
-# Settings come by environment (-e MINTMARK__SERVER__PUBLIC_URL=https://tokens.example.com) or by a file
+# Settings come from the environment (-e MINTMARK__SERVER__PUBLIC_URL=https://tokens.example.com) or from a file
 # (-v ./mintmark.toml:/etc/mintmark.toml:ro … mintmark --config /etc/mintmark.toml serve).
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 
-# The dependencies in a layer of their own: it is built again only when a manifest, the lock file or .cargo changes.
-# scripts/check-image holds it to what cargo needs.
+# A separate layer for the dependencies: it is built again only when a manifest, the lock file or .cargo changes.
+# scripts/check-image checks that cargo has all that it needs here.
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY verifier/Cargo.toml verifier/Cargo.toml
@@ -22,7 +22,7 @@ RUN mkdir -p src verifier/src \
     && cargo build --locked --profile dist --bin mintmark
 
 COPY . .
-# Cargo goes by times of modification, and those of the sources may be older than what was built above.
+# Cargo compares modification times, and those of the sources may be older than what was built above.
 RUN find src verifier/src -type f -exec touch {} + \
     && cargo build --locked --profile dist --bin mintmark \
     && install -D -m 0755 target/dist/mintmark /out/usr/local/bin/mintmark \
@@ -38,12 +38,12 @@ LABEL org.opencontainers.image.title="Mintmark" \
 COPY --from=build /out/ /
 RUN install -d -m 0700 -o 10001 -g 10001 /data
 
-# By number, so that orchestrators can tell that it is not root.
+# The user by number, so that orchestrators can tell that it is not root.
 USER 10001:10001
 # The default settings keep the database and the master key in `data/`, that is in the volume.
 WORKDIR /
 VOLUME /data
-# SQLite wants a folder for large sorts, and nothing else can be written with --read-only.
+# SQLite needs a folder for large sorts, and with --read-only only /data can be written.
 ENV MINTMARK__SERVER__LISTEN=0.0.0.0:8080 \
     SQLITE_TMPDIR=/data
 EXPOSE 8080

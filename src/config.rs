@@ -68,11 +68,11 @@ pub struct Settings {
 /// Addresses, limits and the issuer.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
-    /// The address of the service.
+    /// The address that the server listens on.
     pub listen: SocketAddr,
     /// The separate address of `/v1`, `/console` and `/metrics`, if they have one.
     pub management_listen: Option<SocketAddr>,
-    /// The origin of the console, if it has an address of its own.
+    /// The origin of the console as browsers see it; `None` if it is that of `public_url`.
     pub management_url: Option<PublicUrl>,
     /// The issuer.
     pub public_url: PublicUrl,
@@ -140,7 +140,7 @@ pub struct KeySettings {
     pub jwks_max_age_seconds: i64,
     /// How long a new key is published before it signs, in seconds; at least the max-age.
     pub pending_seconds: i64,
-    /// Days after which the key of expiring tokens is rotated; `None`: by hand only.
+    /// Days after which the key that signs expiring tokens is replaced; `None`: only by hand.
     pub rotate_every_days: Option<i64>,
 }
 
@@ -161,7 +161,7 @@ pub enum MasterKey {
 /// How tokens are issued.
 #[derive(Debug, Clone)]
 pub struct TokenSettings {
-    /// The platform's algorithm.
+    /// The algorithm that signs tokens, unless the API client has another one.
     pub signing_alg: Alg,
     /// The `aud` of tokens for products without an audience of their own; never the issuer.
     pub default_audience: String,
@@ -227,7 +227,7 @@ pub struct OidcProvider {
     pub client_id: String,
     /// The secret of that client id.
     pub client_secret: SecretText,
-    /// The claim of the ID token that says the roles; `None`: only operators who have linked an account may sign in.
+    /// The claim of the ID token that contains the roles; `None`: only operators who have linked an account may sign in.
     pub role_claim: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Background work of a serving process: follow the change counter, check that writing works, record tokens in groups, apply
 //! changes that are due, store usage counts and last uses, sign the audit trail, load a new certificate, and housekeeping
-//! (rotate keys, queue reminders, delete what is no longer needed).
+//! ([`housekeeping_once`]).
 //!
 //! Each step fails on its own: the failure is logged, and the step runs again at the next interval. A job stops between two
 //! steps when its [`Stop`] says so, because a step that is cut off leaves the database to undo half a transaction.
@@ -93,7 +93,7 @@ pub async fn apply_due_changes(services: Arc<Services>, stop: Stop) {
     let mut steps = Steps::every(DUE_CHANGES_INTERVAL, stop);
     while steps.next().await {
         if let Err(error) = unless_the_clock_is_doubtful(services.tokens.apply_due_changes().await) {
-            tracing::warn!(failure = error.kind(), %error, "tokens that are due could not be revoked or suspended; trying again");
+            tracing::warn!(failure = error.kind(), %error, "scheduled revocations and suspensions of tokens could not be applied; trying again");
         }
     }
 }
@@ -109,7 +109,7 @@ pub async fn store_usage(services: Arc<Services>, stop: Stop) {
             Err(error) if !failing => {
                 failing = true;
                 let failure = error.kind();
-                tracing::warn!(failure, %error, "what API clients did could not be stored; trying again until it can");
+                tracing::warn!(failure, %error, "the usage counts of API clients could not be stored; trying again until it works");
             }
             Err(_) => {}
         }
@@ -160,13 +160,14 @@ pub async fn housekeeping(services: Arc<Services>, stop: Stop) {
     }
 }
 
-/// Rotates signing keys that are due, queues reminders, and deletes records past their retention.
+/// Rotates signing keys, finishes revocations and suspensions that were interrupted, queues reminders, and deletes records past
+/// their retention.
 pub async fn housekeeping_once(services: &Services) {
     if let Err(error) = unless_the_clock_is_doubtful(services.signing.advance_signing_keys().await) {
         tracing::error!(failure = error.kind(), %error, "signing keys could not be rotated; trying again");
     }
     if let Err(error) = services.signing.finish_revocations().await {
-        tracing::error!(failure = error.kind(), %error, "what a deleted signing key signed is not all revoked; trying again");
+        tracing::error!(failure = error.kind(), %error, "not all tokens of a deleted signing key could be revoked; trying again");
     }
     if let Err(error) = services.tokens.finish_suspensions().await {
         let failure = error.kind();

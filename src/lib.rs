@@ -6,16 +6,16 @@
 //! database before the reply if it has to be recorded.
 //!
 //! The modules, about from the outside in (`tests/it/architecture.rs` lists which one uses which):
-//! - doors: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`console`] (HTML), [`cli`] (commands), [`docs`]
-//!   (the description of the API);
+//! - doors, where requests and commands arrive: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`console`] (HTML),
+//!   [`cli`] (commands), [`docs`] (the description of the API);
 //! - `http` has what the doors share;
 //! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`] (workspaces and
 //!   products), [`operators`] (the people who sign in to the console), [`webhooks`] (where events are sent), [`clients`],
 //!   [`usage`] (counts, refused requests), [`ledger`] (audit, deliveries, saved replies, change counter), over a small
 //!   [`kernel`];
-//! - [`reminders`] reminds contacts before something ends;
+//! - [`reminders`] reminds contacts before an API client, a secret or a token expires;
 //! - [`delivery`] sends what is queued: mails and webhooks;
-//! - [`outbound`] makes the requests of the service to other hosts;
+//! - [`outbound`] sends requests to other hosts;
 //! - [`vault`] encrypts secrets at rest;
 //! - [`storage`] has all SQL, for SQLite and PostgreSQL;
 //! - [`model`] has the types that the modules share, such as clients, tokens and keys.

@@ -19,12 +19,12 @@ use crate::manage::{
 use crate::oauth::{self, introspect, jwks, metadata, revoke, status_lists, token, verify};
 use crate::telemetry::{health, metrics};
 
-/// Which doors a listener serves.
+/// Which endpoints a listener serves. Every listener also serves health and the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doors {
-    /// All on one address.
+    /// All endpoints.
     All,
-    /// The OAuth endpoints and health; management has an address of its own.
+    /// The OAuth endpoints, if management has a separate listener.
     Public,
     /// `/v1`, `/console` and `/metrics`.
     Management,

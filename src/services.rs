@@ -1,4 +1,4 @@
-//! Puts the services together, in the order in which they depend on each other. The doors and the command line use the
+//! Puts the services together, in the order in which they depend on each other. The doors, including the command line, use the
 //! storage only through the services.
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct Services {
     pub usage: Arc<Usage>,
     /// API clients and their secrets.
     pub clients: Arc<Clients>,
-    /// Recorded tokens, status slots, which tokens are live.
+    /// Recorded tokens, slots in status lists, and which tokens are live.
     pub tokens: Arc<Tokens>,
     /// Workspaces and products.
     pub tenants: Arc<Tenants>,
@@ -39,7 +39,7 @@ pub struct Services {
     pub operators: Arc<Operators>,
     /// The webhooks of workspaces: the URLs to which events are sent.
     pub webhooks: Arc<Webhooks>,
-    /// Reminds contacts before something ends.
+    /// Reminds contacts before an API client, a secret or a token expires.
     pub reminders: Reminders,
     /// Signing keys and the master key.
     pub signing: Arc<Signing>,

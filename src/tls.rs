@@ -93,7 +93,7 @@ fn server_config(files: &TlsSettings) -> Result<ServerConfig, String> {
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|error| format!("server.tls: the certificate does not belong to the key: {error}. Set server.tls.cert_file and server.tls.key_file to a pair"))?;
+        .map_err(|error| format!("server.tls: the certificate and the key cannot be used together: {error}. Set server.tls.cert_file and server.tls.key_file to a certificate and its private key"))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

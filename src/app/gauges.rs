@@ -16,13 +16,13 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
     let source = Arc::clone(services);
     metrics.seconds_read_by(
         "change_poll_age",
-        "Since the change counter was last confirmed; above 5 seconds requests are refused",
+        "Time since the change counter was last confirmed; above 5 seconds requests are refused",
         move || source.ledger.confirmed_millis_ago(),
     );
     let source = Arc::clone(services);
     metrics.seconds_read_by(
         "clock_skew",
-        "How far the clock of this machine is ahead of that of the database; beyond 30 in either direction no token is issued",
+        "How far this machine's clock is ahead of the database's; beyond 30 seconds in either direction no token is issued",
         move || source.ledger.clock_skew_millis(),
     );
     let source = Arc::clone(services);
@@ -92,7 +92,7 @@ fn register_resources(metrics: &Metrics, services: &Arc<Services>) {
     let source = Arc::clone(services);
     metrics.gauges_read_by(
         "secrets_expiring",
-        "Client secrets that will expire within this time, as counted in the last minute",
+        "Client secrets that will expire within this time, counted once a minute",
         ["within"],
         move || {
             let (week, month) = source.ledger.secrets_expiring();
@@ -102,14 +102,14 @@ fn register_resources(metrics: &Metrics, services: &Arc<Services>) {
     let source = Arc::clone(services);
     metrics.gauges_read_by(
         "outbox_oldest_seconds",
-        "For how long the oldest mail or webhook request waits that could not be sent yet, as counted in the last minute",
+        "How long the oldest unsent mail or webhook request has been waiting, 0 if none waits; checked once a minute",
         ["kind"],
         move || source.ledger.backlogs().map(|(channel, age, _)| ([channel.as_str()], age)).to_vec(),
     );
     let source = Arc::clone(services);
     metrics.gauges_read_by(
         "outbox_dead",
-        "Mails and webhook requests that were given up in the last 30 days and not sent again",
+        "Mails and webhook requests that were given up in the last 30 days and not resent, counted once a minute",
         ["kind"],
         move || source.ledger.backlogs().map(|(channel, _, dead)| ([channel.as_str()], dead)).to_vec(),
     );

@@ -48,24 +48,26 @@ pub async fn inspect(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
         findings.push(if ahead.abs() > SKEW_MAX_MILLIS {
             bad(
                 "clock",
-                format!("this machine is {seconds} seconds {side} the database, and beyond 30 no token is issued: check NTP"),
+                format!(
+                    "this machine is {seconds} seconds {side} the database; beyond 30 seconds no token is issued: check NTP"
+                ),
             )
         } else {
-            good("clock", format!("{seconds} seconds from that of the database"))
+            good("clock", format!("{seconds} seconds from the clock of the database"))
         });
     }
     findings
 }
 
-/// Checks whether the mail server can be reached and accepts user name and password, and sends no mail. `None` if no mail
-/// server is configured.
+/// Checks whether the mail server can be reached and accepts the user name and password, if they are set. Sends no mail. `None`
+/// if no mail server is configured.
 pub async fn inspect_smtp(settings: &Settings) -> Option<Finding> {
     let smtp = match Smtp::new(settings.smtp.as_ref(), &settings.server.public_url) {
         Ok(smtp) => smtp,
         Err(error) => return Some(bad("smtp", error.to_string())),
     };
     Some(match smtp.check().await? {
-        Ok(server) => good("smtp", format!("{server} can be reached and lets this service in")),
+        Ok(server) => good("smtp", format!("{server} accepts a connection with these settings")),
         Err(why) => bad("smtp", why),
     })
 }

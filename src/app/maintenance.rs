@@ -21,7 +21,7 @@ pub async fn migrate(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Replaces the master key of the settings by the one in `file`, which is created if it does not exist. A running server is
+/// Replaces the configured master key with the one in `file`, which is created if it does not exist. A running server is
 /// not affected: it reads the master key only at its start. Returns where the new key came from.
 ///
 /// # Errors

@@ -30,8 +30,8 @@ pub(super) fn ensure(settings: &Settings) {
     }
 }
 
-/// Whether a server with these settings could raise its limit of open files as far as it needs. It is no failure if not:
-/// the service works, but with fewer connections.
+/// Whether a server with these settings could raise its limit of open files as far as it needs. If it could not, the check
+/// still passes: the service works, but with fewer connections.
 pub fn inspect_open_files(settings: &Settings) -> Finding {
     finding(needed(settings), getrlimit(Resource::Nofile).maximum)
 }
@@ -43,11 +43,11 @@ fn finding(needed: u64, maximum: Option<u64>) -> Finding {
         ": raise the limit (`ulimit -n`, LimitNOFILE= in systemd, --ulimit nofile= in a container), or lower \
          server.max_connections"
     };
-    let may = maximum.map_or_else(|| "any number".to_owned(), |maximum| maximum.to_string());
+    let may = maximum.map_or_else(|| "any number of".to_owned(), |maximum| maximum.to_string());
     Finding {
         what: "open_files",
         ok: true,
-        detail: format!("{may} may be open, and {needed} may be needed{advice}"),
+        detail: format!("{may} files may be open, and up to {needed} may be needed{advice}"),
     }
 }
 

@@ -29,7 +29,7 @@ use acceptor::Acceptor;
 use stream::Times;
 use worker::{Serving, Worker};
 
-/// How long to wait, after the last request, for the jobs that serve requests. Their steps are short.
+/// How long to wait, after the last request has ended, for the jobs that requests depend on. Their steps are short.
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
 /// How to stop.
@@ -131,7 +131,7 @@ impl App {
         // Only now: requests in flight needed these jobs.
         let _ = stop_serving.send(true);
         timeout(LAST_STEPS, async { tokio::join!(all_ended(&mut serving), recorded) }).await.ok();
-        // Before the remaining jobs are aborted: this waits for a job that is storing counts, so that it is not aborted halfway.
+        // Before the remaining jobs are aborted: this waits for a job that is storing counts, so that it ends before the abort.
         if let Err(error) = services.usage.flush().await {
             tracing::warn!(%error, "the latest uses of API clients could not be stored");
         }

@@ -59,7 +59,7 @@ impl Bootstrap {
         match shown.client_secret {
             Some(_) => eprintln!("\nStore the client secret safely: it is not shown again."),
             None => eprintln!(
-                "\nNothing was changed: this API client may manage already. If its secret is lost, add another one:\n  \
+                "\nNothing was changed: this API client can manage Mintmark already. If its secret is lost, add another one:\n  \
                  mintmark clients add-secret {}",
                 made.client_id
             ),

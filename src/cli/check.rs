@@ -10,12 +10,12 @@ use crate::config::{MasterKey as MasterKeySetting, Problem, Settings, SettingsEr
 use crate::model::clock::SystemClock;
 use crate::vault::master::{MasterKey, MasterKeyError};
 
-/// Show and check the settings, secrets redacted
+/// Show and check the settings, with secrets redacted
 ///
-/// If settings are invalid, it lists all problems and exits with code 2. It reads the master key if there is one, and does
-/// not open the database unless --connect is given. Then it checks whether the database answers, has a schema that this
-/// program can serve, is opened by the master key, and has the same time, whether the mail server lets this service in, and how
-/// many files may be open; nothing is created, changed or sent. If a check fails, it exits with code 1.
+/// If settings are invalid, it lists all problems and exits with code 2. It also reads the master key, if there is one. It
+/// opens the database only with --connect: then it checks that the database answers, has a schema that this program can use,
+/// is opened by the master key, and has the same time as this machine; that the mail server accepts a connection; and how many
+/// files may be open. If one of these checks fails, it exits with code 1. Nothing is created, changed or sent.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +23,7 @@ Examples:
   mintmark --config prod.toml check --connect
   mintmark check --json | jq .settings")]
 pub(super) struct Check {
-    /// Check the database, its master key and the mail server too
+    /// Also check the database, its master key, the clocks, the mail server and the limit of open files
     #[arg(long)]
     connect: bool,
     #[command(flatten)]

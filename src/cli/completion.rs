@@ -12,7 +12,8 @@ use super::Failure;
 #[command(after_help = "\
 Examples:
   mintmark completion bash > ~/.local/share/bash-completion/completions/mintmark
-  mintmark completion zsh > ~/.zfunc/_mintmark          with ~/.zfunc in fpath, before compinit
+  mintmark completion zsh > ~/.zfunc/_mintmark
+    (put ~/.zfunc into fpath before compinit)
   mintmark completion fish > ~/.config/fish/completions/mintmark.fish")]
 pub(super) struct Completion {
     /// The shell

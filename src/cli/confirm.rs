@@ -9,7 +9,7 @@ use super::Failure;
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Confirm {
-    /// Do not ask for confirmation; without a terminal there is no question either
+    /// Do not ask for confirmation; without a terminal the command never asks
     #[arg(long, short = 'y')]
     yes: bool,
 }

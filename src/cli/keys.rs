@@ -32,9 +32,10 @@ const PEM_LIMIT: u64 = 64 * 1024;
     after_help = "\
 Examples:
   mintmark keys list
-  mintmark keys create                         rotate the key for expiring tokens
+  mintmark keys create             rotate the key for expiring tokens
   mintmark keys create --use-for never_expiring
-  openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 | mintmark keys import - --alg RS256
+  openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out rsa.pem
+  mintmark keys import rsa.pem --alg RS256
   mintmark keys revoke KID
   mintmark keys rewrap --new-master-key-file data/master-2.key"
 )]
@@ -77,7 +78,7 @@ enum OnRecords {
     #[command(visible_alias = "rotate")]
     #[command(after_help = "Example:\n  mintmark keys create --use-for never_expiring")]
     Create {
-        /// ES256 or EdDSA, or with the feature aws-lc RS256 or PS256 [default: tokens.signing_alg]
+        /// ES256 or EdDSA; also RS256 or PS256 if built with the feature aws-lc [default: tokens.signing_alg]
         #[arg(long)]
         alg: Option<String>,
         #[command(flatten)]

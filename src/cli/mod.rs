@@ -59,19 +59,21 @@ const AFTER_HELP: &str = "\
 Settings: built-in defaults, then --config FILE, then variables such as
 MINTMARK__SERVER__LISTEN=0.0.0.0:8080. `mintmark check` lists them.
 
-Exit codes: 0 success, 1 failure, 2 invalid usage or settings. Results, including secrets, go to
-standard output, everything else to standard error. With --json a command prints one JSON document;
-an error is a problem object (RFC 9457), the last line on standard error.
+Exit codes: 0 success, 1 failure, 2 invalid usage or settings.
+
+Results, including secrets, go to standard output, everything else to standard
+error. With --json a command prints one JSON document; an error is a problem
+object (RFC 9457), the last line on standard error.
 
 Examples:
-  mintmark quickstart                 try it on this machine, from nothing to a verified token
-  mintmark                            start the server on http://127.0.0.1:8080, data in ./data
-  mintmark bootstrap                  create the first API client, which may manage Mintmark
-  mintmark operators setup-link EMAIL   let a first person into the console
-  mintmark --config prod.toml check   show and check the settings
-  mintmark help clients               the commands on API clients";
+  mintmark quickstart                   run a demo, up to a verified token
+  mintmark                              start the server on 127.0.0.1:8080
+  mintmark bootstrap                    create the first API client
+  mintmark operators setup-link EMAIL   create the first console operator
+  mintmark --config prod.toml check     show and check the settings
+  mintmark help clients                 show the commands on API clients";
 
-/// The heading of options that many commands have, so that those of one command are listed separately.
+/// The heading of the options that many commands have. A command's own options are listed above it.
 const COMMON: &str = "Common options";
 
 /// Options of every command.
@@ -269,8 +271,8 @@ mod tests {
                 .filter_map(|line| line.get(line.find("mintmark ")?..))
                 .collect();
             assert!(!examples.is_empty(), "`mintmark{path} --help` has no example");
-            // clap breaks longer lines, which then cannot be pasted.
-            let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > 100).collect();
+            // clap breaks longer lines on a terminal of 80 columns, and then they cannot be pasted.
+            let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > 80).collect();
             assert!(long.is_empty(), "`mintmark{path} --help`: {long:?}");
             for example in examples {
                 let example = example.split("   ").next().unwrap();

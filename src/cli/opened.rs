@@ -70,7 +70,7 @@ pub(super) fn start_serving_log(settings: &LogSettings) -> Option<LogGuard> {
     guard.map_err(|error| eprintln!("mintmark: the log cannot be started: {error}")).ok()
 }
 
-/// The message about a new master key, loud because losing the key loses the database.
+/// The message about a new master key, partly in capitals, because without the key the database is lost.
 pub(super) fn key_created(path: &std::path::Path) -> String {
     format!(
         "NEW MASTER KEY created: {}. Keep a copy of it, apart from backups of the database: without it the database \

@@ -39,7 +39,7 @@ const LINK: &[&str] = &["operator_id", "setup_link", "expires_at"];
     after_help = "\
 Examples:
   mintmark operators setup-link ann@acme.example
-  mintmark operators create ben@acme.example --name 'Ben Ode' --role workspace_admin:acme-in
+  mintmark operators create ben@a.example --name Ben --role workspace_admin:acme
   mintmark operators update ben@acme.example --status disabled
   mintmark operators list --json"
 )]
@@ -62,7 +62,7 @@ enum Verb {
     },
     /// Create an operator, and print the link by which they set up a way to sign in
     #[command(
-        after_help = "Example:\n  mintmark operators create ann@acme.example --name 'Ann Ode' --role platform_admin"
+        after_help = "Example:\n  mintmark operators create ann@acme.example --name Ann --role platform_admin"
     )]
     Create {
         /// Their email address
@@ -80,7 +80,7 @@ enum Verb {
         /// Their email address or id
         operator: String,
     },
-    /// Change the members given; a change of roles or status ends their sessions
+    /// Change the given values of an operator; a change of roles or status ends their sessions
     #[command(
         visible_alias = "change",
         after_help = "Example:\n  mintmark operators update ann@acme.example --role workspace_viewer:acme-in"
@@ -94,10 +94,10 @@ enum Verb {
         /// Their display name
         #[arg(long)]
         name: Option<OptionValue<String>>,
-        /// active, or disabled: they cannot sign in
+        /// active, or disabled: the operator cannot sign in
         #[arg(long)]
         status: Option<OptionValue<String>>,
-        /// Their roles from now on, as for create; may be repeated
+        /// A role, as for `create`; may be repeated. The given roles replace all that they had
         #[arg(long = "role", value_name = "ROLE")]
         roles: Option<Vec<String>>,
     },
@@ -109,9 +109,10 @@ enum Verb {
         #[command(flatten)]
         confirm: Confirm,
     },
-    /// Print a link by which an operator sets up a way to sign in; one they had is replaced when it is used
+    /// Print a link by which an operator sets up a way to sign in; also creates the first operator
     ///
-    /// The link works once, for 24 hours. While there is no operator yet, it makes the first platform administrator.
+    /// The link works once, for 24 hours. When it is used, all earlier ways to sign in of this operator are removed. If there
+    /// is no operator yet, this command creates the first one, a platform administrator with this email address.
     #[command(after_help = "Example:\n  mintmark operators setup-link ann@acme.example")]
     SetupLink {
         /// Their email address or id
@@ -183,7 +184,7 @@ async fn first_operator(target: &Target<'_>, email: &str) -> Result<Option<Value
     let Some(created) = operators.create_first_operator(&host_user::manager(), &first).await? else {
         return Ok(None);
     };
-    eprintln!("mintmark: {email} is the first operator, and so a platform administrator");
+    eprintln!("mintmark: created {email}, the first operator, as a platform administrator");
     let link = &created.setup_link;
     Ok(Some(json!({
         "operator_id": link.operator_id,

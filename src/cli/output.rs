@@ -13,7 +13,7 @@ use super::Failure;
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Format {
-    /// Print one JSON document, with the names of the management API; errors too
+    /// Print results and errors as JSON, with the member names of the management API
     #[arg(long, global = true, help_heading = super::COMMON)]
     pub(super) json: bool,
 }

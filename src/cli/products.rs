@@ -29,8 +29,8 @@ const MEMBERS: &[&str] = &[
     after_help = "\
 Examples:
   mintmark products create gst --name 'GST returns'
-  mintmark products create e-invoicing --name E-Invoicing --audience https://einvoice.example.com
-  mintmark products update gst --max-token-lifetime 1h --never-expires-allowed false
+  mintmark products create vat --name VAT --audience https://vat.example.com
+  mintmark products update gst --never-expires-allowed false
   mintmark products update gst --max-token-lifetime ''"
 )]
 pub(super) struct Products {
@@ -52,10 +52,10 @@ enum Verb {
     },
     /// Create a product; its code is also the scope that clients request
     #[command(
-        after_help = "Example:\n  mintmark products create gst --name 'GST returns' --never-expires-allowed false"
+        after_help = "Example:\n  mintmark products create gst --name GST --never-expires-allowed false"
     )]
     Create {
-        /// 1 to 64 characters of a-z, 0-9 and . _ : -
+        /// The product code: 1 to 64 characters of a-z, 0-9 and . _ : -
         product: String,
         #[command(flatten)]
         change: Change,
@@ -66,10 +66,8 @@ enum Verb {
         /// The product code
         product: String,
     },
-    /// Change the members given; an empty text ('') resets a member to its default
-    #[command(
-        after_help = "Example:\n  mintmark products update gst --audience https://gst.example.com --max-token-lifetime ''"
-    )]
+    /// Change the given values of a product; an empty text ('') resets a value to its default
+    #[command(after_help = "Example:\n  mintmark products update gst --audience '' --max-token-lifetime 1h")]
     Update {
         /// The product code
         product: String,

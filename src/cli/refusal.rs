@@ -1,5 +1,5 @@
-//! A problem (RFC 9457) as the command line shows it: with options in place of JSON members. The problem comes from the services
-//! on this machine, or from a server (`--remote`) in the same form.
+//! A problem (RFC 9457) as the command line shows it: with options in place of JSON members. The problem comes from the
+//! services on this machine, or from a server (`--remote`) in the same form.
 
 use serde_json::{Value, json};
 

@@ -24,11 +24,11 @@ use crate::tokens::Restored;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mintmark restore /backups/mintmark-2027-01-31.db
-  mintmark restore --keep-recorded-tokens       after pg_restore, if tokens cannot be replaced")]
+  mintmark restore --keep-recorded-tokens   after pg_restore")]
 pub(super) struct Restore {
     /// The backup to restore (SQLite)
     file: Option<PathBuf>,
-    /// Keep the recorded tokens in the backup valid, also those that were revoked after it was made
+    /// Keep the recorded tokens of the backup valid, even those that were revoked after the backup was made
     #[arg(long)]
     keep_recorded_tokens: bool,
     #[command(flatten)]
@@ -43,7 +43,7 @@ impl Restore {
         let restored = match &self.file {
             None => {
                 let tokens = if self.keep_recorded_tokens { "all short-lived tokens" } else { "all tokens" };
-                self.confirm.ask(format_args!("Revoke {tokens} in the database of the settings"))?;
+                self.confirm.ask(format_args!("Revoke {tokens} in the configured database"))?;
                 self.make_safe(settings).await?
             }
             Some(_) if settings.database.engine() != "SQLite" => {
@@ -60,7 +60,7 @@ impl Restore {
                     restored
                 }
                 Err(failure) => {
-                    // The next restore removes what is left of the copy. The failure says what to do before that.
+                    // If this fails, the next restore removes the copy. The failure returned here says what to do first.
                     let _ = app::discard_staged(&settings);
                     return Err(failure);
                 }

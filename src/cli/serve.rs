@@ -24,8 +24,8 @@ use crate::vault::master::Origin;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  mintmark serve
-  MINTMARK__DATABASE__URL=postgres://tokens@db/tokens mintmark --config prod.toml serve")]
+  mintmark --config prod.toml serve
+  MINTMARK__DATABASE__URL=postgres://tokens@db/tokens mintmark serve")]
 pub(super) struct Serve {}
 
 impl Serve {
@@ -161,7 +161,7 @@ impl Signals {
         }
     }
 
-    /// Waits for the next signal that asks to stop; until then does what the others ask for.
+    /// Waits for the next signal that asks to stop. Until then, SIGHUP reads the TLS certificate again.
     async fn stop(&mut self, app: &App) -> Asked {
         loop {
             match self.next().await {
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_cannot_be_found_out_is_no_failed_write() {
+    fn an_unknown_address_is_not_reported_as_a_failed_write() {
         let no_socket = TcpListener::from(OwnedFd::from(File::open("/dev/null").unwrap()));
         let Err(Failure::Fault(text)) = address_of(&no_socket) else { panic!("a file has no address") };
         assert!(text.starts_with("cannot find out the address"), "{text}");

@@ -130,7 +130,7 @@ impl From<End> for Value {
     }
 }
 
-/// The instant before which something ends: a date, or a duration from now. `never` is not one.
+/// The instant before which something ends: a date, or a duration from now. `never` is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Before(pub(super) UnixSeconds);
 

@@ -39,14 +39,14 @@ const DELIVERIES: &[&str] = &[
 const DELIVERY: &[&str] =
     &["delivery_id", "webhook_id", "type", "status", "queued_at", "attempts", "next_attempt_at"];
 
-/// List, create, show, change and delete webhooks: where a workspace hears of what happens
+/// List, create, show, change and delete webhooks: the URLs that get the events of a workspace
 #[derive(Debug, Args)]
 #[command(
     disable_help_subcommand = true,
     after_help = "\
 Examples:
   mintmark webhooks create acme-in --url https://hooks.acme.example/mintmark
-  mintmark webhooks create platform --url https://siem.example/in --events 'client.*,secret.*'
+  mintmark webhooks create platform --url https://a.example --events 'client.*'
   mintmark webhooks list acme-in --json
   mintmark webhooks replace-secrets WEBHOOK_ID"
 )]
@@ -75,7 +75,7 @@ enum Verb {
         after_help = "Example:\n  mintmark webhooks create acme-in --url https://hooks.acme.example/mintmark"
     )]
     Create {
-        /// The workspace; that of the platform gets everything
+        /// The workspace; a webhook of the workspace `platform` gets the events of all workspaces
         #[arg(allow_hyphen_values = true)]
         workspace_id: String,
         #[command(flatten)]
@@ -87,18 +87,18 @@ enum Verb {
         /// The webhook
         webhook_id: String,
     },
-    /// Change the members given; an empty text ('') resets a member to its default
+    /// Change the given values of a webhook; an empty text ('') resets a value to its default
     #[command(after_help = "Example:\n  mintmark webhooks update WEBHOOK_ID --status disabled")]
     Update {
         /// The webhook
         webhook_id: String,
         #[command(flatten)]
         change: Change,
-        /// active, or disabled: it gets nothing
+        /// active, or disabled: no requests are sent
         #[arg(long)]
         status: Option<OptionValue<String>>,
     },
-    /// Replace the keys that sign; print the new secret. Those before sign for 24 hours more
+    /// Replace the keys that sign the requests, and print the new secret; the old keys also sign for 24 more hours
     #[command(
         visible_alias = "rotate",
         after_help = "Example:\n  mintmark webhooks replace-secrets WEBHOOK_ID"
@@ -107,13 +107,13 @@ enum Verb {
         /// The webhook
         webhook_id: String,
     },
-    /// Send an event of the type webhook.test
+    /// Send a test event, of the type webhook.test
     #[command(after_help = "Example:\n  mintmark webhooks test WEBHOOK_ID")]
     Test {
         /// The webhook
         webhook_id: String,
     },
-    /// List what was sent to a webhook in the last days, newest first
+    /// List the deliveries to a webhook, newest first; sent ones are kept for 7 days, those given up for 30
     #[command(after_help = "Example:\n  mintmark webhooks deliveries WEBHOOK_ID --limit 20")]
     Deliveries {
         /// The webhook
@@ -141,13 +141,13 @@ enum Verb {
 
 #[derive(Debug, Args)]
 struct Change {
-    /// Where requests go, over https
+    /// The https URL to which the requests are sent
     #[arg(long)]
     url: Option<OptionValue<String>>,
-    /// The events it gets: names, nouns like client.*, or *
+    /// The events to send, separated by commas: names like client.created, groups like client.*, or * for all
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
     events: Option<Vec<String>>,
-    /// It gets all events but status_list.changed and audit.checkpoint (the default)
+    /// Send all events except status_list.changed and audit.checkpoint, which is the default
     #[arg(long, conflicts_with = "events")]
     usual_events: bool,
     /// Free text about it; '' for none

@@ -53,7 +53,7 @@ enum Verb {
     /// Create a workspace
     #[command(after_help = "Example:\n  mintmark workspaces create acme-in --name 'Acme India'")]
     Create {
-        /// 1 to 64 characters of A-Z, a-z, 0-9, _ and -, never used again [default: a new ws_…]
+        /// The id, 1 to 64 characters of A-Z, a-z, 0-9, _ and -; it is never used again [default: a generated ws_…]
         #[arg(allow_hyphen_values = true)]
         workspace_id: Option<String>,
         #[command(flatten)]
@@ -66,9 +66,9 @@ enum Verb {
         #[arg(allow_hyphen_values = true)]
         workspace_id: String,
     },
-    /// Change the members given; an empty text ('') resets a member to its default
+    /// Change the given values of a workspace; an empty text ('') resets a value to its default
     #[command(
-        after_help = "Example:\n  mintmark workspaces update acme-in --name 'Acme India' --products-allowed e-invoicing,gst"
+        after_help = "Example:\n  mintmark workspaces update acme-in --products-allowed e-invoicing,gst"
     )]
     Update {
         /// The workspace
@@ -157,8 +157,7 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
         Verb::Suspend { workspace_id } => record(set_status(workspace_id, "suspended").await?),
         Verb::Resume { workspace_id } => record(set_status(workspace_id, "active").await?),
         Verb::Delete { workspace_id, confirm } => {
-            confirm
-                .ask(format_args!("Delete the workspace {workspace_id}, whose id is never given again"))?;
+            confirm.ask(format_args!("Delete the workspace {workspace_id}, whose id is never used again"))?;
             ask(OnRecord::Delete(workspace_id.clone())).await?;
             let document = json!({ "workspace_id": workspace_id, "deleted": true });
             format.done(&document, format_args!("workspace {workspace_id} deleted"))

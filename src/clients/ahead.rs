@@ -1,5 +1,5 @@
-//! When a change ends many recorded tokens of a client, they are ended in bounded steps before it: a single transaction
-//! would block others for too long.
+//! A change that ends many recorded tokens of a client first revokes them in bounded steps, since a single transaction would
+//! block others for too long.
 //!
 //! Each step is its own transaction, which writes the token rows, the status slots and an audit event. If a step or the
 //! change after it fails, the tokens of the finished steps stay revoked, and the change is not acknowledged.
@@ -14,7 +14,7 @@ use crate::model::audit::Action;
 use crate::model::client::ApiClient;
 use crate::storage::{Ending, Tx};
 
-/// The most recorded tokens that one transaction ends.
+/// The most recorded tokens that one transaction ends, except for a batch of clients.
 pub(crate) const ENDED_AT_ONCE: usize = 1_000;
 
 /// How often a change that ends many tokens is started again. Tokens issued in the meantime are ended by the change itself.
@@ -29,8 +29,8 @@ pub(crate) struct EndedBefore {
 }
 
 impl Clients {
-    /// Locks a client within reach. Returns the transaction, which may revoke all tokens of the client, and the client. If
-    /// there are many tokens, earlier transactions have revoked most of them. `check` can refuse before any is revoked.
+    /// Locks a client within reach, all of whose tokens will be revoked. Returns the transaction and the client. If there are
+    /// many tokens, earlier transactions have revoked most of them. `check` can refuse before any is revoked.
     pub(crate) async fn lock_to_revoke_all(
         &self,
         caller: &Caller,
@@ -48,8 +48,8 @@ impl Clients {
         }
     }
 
-    /// Returns the transaction of a change that ends few tokens of a locked client. If the change ends many, rolls back,
-    /// ends these tokens and returns `None`: then the caller starts again.
+    /// Returns `tx`, in which the client is locked, if the change ends few tokens. If it ends many, rolls back, revokes these
+    /// tokens in steps and returns `None`: then the caller starts again.
     pub(crate) async fn ending_few_tokens(
         &self,
         mut tx: Tx,

@@ -18,7 +18,7 @@ use crate::model::reach::Reach;
 use crate::model::workspace::Workspace;
 use crate::storage::Tx;
 
-/// How many tokens one batch revokes at most, since others wait for its transaction.
+/// The most tokens that one batch may revoke. Other requests wait for its transaction.
 const REVOKED_MAX: i64 = 10_000;
 
 /// What a batch did, or would do.
@@ -30,7 +30,7 @@ pub struct Batch {
     pub changed: usize,
     /// Whether nothing was written.
     pub dry_run: bool,
-    /// The clients that it found, in the order in which the request names them, else by id.
+    /// The clients that it found, in the order of the `ids` in the request; if a filter found them, by id.
     #[serde(rename = "items")]
     pub clients: Vec<BatchedClient>,
 }
@@ -40,7 +40,7 @@ pub struct Batch {
 pub struct BatchedClient {
     /// Its id.
     pub client_id: String,
-    /// Its new version; after a dry run the present one. The management API shows it as `etag`.
+    /// Its new version; after a dry run the current one. The management API shows it as `etag`.
     #[serde(skip)]
     pub version: i64,
     /// How many of its recorded tokens were revoked.
@@ -77,7 +77,7 @@ impl Clients {
             self.write_uses_for_a_list().await;
         }
         match self.try_to_change_clients(caller, selected, wanted).await {
-            // A change of one client locks some of the same rows in another order, so the two deadlocked.
+            // A change of a single client, which ran meanwhile, locks some of the same rows in another order: they deadlocked.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 self.try_to_change_clients(caller, selected, wanted).await
             }
@@ -104,7 +104,7 @@ impl Clients {
             revoking += count_ended_tokens(&mut tx, before, after, now).await?;
             if revoking > REVOKED_MAX {
                 return Err(Error::Conflict(format!(
-                    "the batch would revoke more than {REVOKED_MAX} tokens: change {} by a PATCH of its own",
+                    "the batch would revoke more than {REVOKED_MAX} tokens: change {} in a separate PATCH",
                     before.client_id
                 )));
             }
@@ -217,14 +217,11 @@ impl Clients {
                     match selected {
                         Selected::Ids(_) => errors.add(
                             format!("/ids/{place}"),
-                            format!("breaks a rule with this change: {broken}"),
+                            format!("names a client for which the change is invalid: {broken}"),
                         ),
                         Selected::Filter(_) => errors.add(
                             "/filter",
-                            format!(
-                                "finds {}, which breaks a rule with this change: {broken}",
-                                before.client_id
-                            ),
+                            format!("finds {}, for which the change is invalid: {broken}", before.client_id),
                         ),
                     }
                 }

@@ -18,13 +18,13 @@ pub(super) const BATCH_MAX: u32 = 200;
 /// A change of many clients.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BatchChange {
-    /// The clients to change; `None` if the request does not name them as it must, and then `errors` says why.
+    /// The clients to change; `None` if the request does not say which: then `errors` has the reason.
     selected: Option<Selected>,
     /// The change of each.
     pub(super) patch: ClientChange,
     /// Whether to report what would happen and write nothing.
     pub(super) dry_run: bool,
-    /// The rules that the request breaks, whatever the database contains.
+    /// What is wrong with the request itself: found without the database.
     errors: FieldErrors,
 }
 
@@ -58,7 +58,7 @@ impl BatchChange {
             }
             _ => {
                 if !errors.has("/ids") && !errors.has("/filter") {
-                    errors.add("/ids", "is required, or filter: they say which API clients to change");
+                    errors.add("/ids", "is required, unless filter says which API clients to change");
                 }
                 None
             }

@@ -1,7 +1,7 @@
 //! The credentials in memory, and which changes invalidate an entry.
 //!
-//! An entry is read at a value of the change counter and is stored only if no later change of it was seen: the result of
-//! a read during a change is discarded.
+//! An entry is read together with the value of the change counter, and stored only if no later change that affects it has
+//! been seen: what was read during such a change is discarded.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,7 +63,7 @@ impl CredentialCache {
         found
     }
 
-    /// How often a client was in memory, and how often not.
+    /// How many lookups found the client in memory, and how many did not.
     pub(super) fn hits_and_misses(&self) -> (u64, u64) {
         (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
@@ -73,8 +73,8 @@ impl CredentialCache {
         self.entries.len()
     }
 
-    /// Stores what was read at `seq` of the counter, unless it may have changed since. Stores and invalidations take
-    /// one lock, so that a change between the check and the store cannot be missed.
+    /// Stores what was read when the counter had the value `seq`, unless it may have changed since. Stores and
+    /// invalidations take the same lock, so that a change between the check and the store cannot be missed.
     pub(super) fn fill(&self, client_id: &str, entry: Option<Arc<Credentials>>, seq: i64) {
         let Some(key) = key(client_id) else { return };
         let invalidations = self.invalidations.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,5 @@
-//! Fills that were under way while something changed. Deterministic, since a fill is two steps: read, then store.
+//! Tests fills of the cache during which something changes. They are deterministic, since a fill has two steps: read, then
+//! store.
 
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ fn entry(client_id: &str) -> Option<Arc<Credentials>> {
 }
 
 #[test]
-fn a_fill_paused_across_a_change_of_it_is_not_stored() {
+fn a_fill_that_overlaps_a_change_of_its_client_is_not_stored() {
     let changes = [
         Change::Client(A.to_owned()),
         Change::Workspace("acme".to_owned()),
@@ -62,7 +63,7 @@ fn a_fill_paused_across_a_change_of_it_is_not_stored() {
     ];
     for change in changes {
         let cache = with_floor(10);
-        // Read at 10; the change is the 11th; then the fill goes on.
+        // The client is read at 10 and changed at 11, and then the fill goes on.
         cache.invalidate(11, &change);
         cache.fill(A, entry(A), 10);
         assert!(cache.get(A).is_none(), "{change:?}");
@@ -75,7 +76,7 @@ fn a_fill_paused_across_a_change_of_it_is_not_stored() {
 }
 
 #[test]
-fn a_fill_of_an_unknown_client_paused_across_its_creation_is_not_stored() {
+fn a_fill_of_an_unknown_client_that_overlaps_its_creation_is_not_stored() {
     let cache = with_floor(10);
     cache.invalidate(11, &Change::Client(A.to_owned()));
     cache.fill(A, None, 10);
@@ -85,7 +86,7 @@ fn a_fill_of_an_unknown_client_paused_across_its_creation_is_not_stored() {
 }
 
 #[test]
-fn changes_of_others_let_a_fill_through() {
+fn a_fill_that_overlaps_changes_of_other_records_is_stored() {
     let cache = with_floor(10);
     for (seq, change) in (11..).zip([
         Change::Client(B.to_owned()),
@@ -100,7 +101,7 @@ fn changes_of_others_let_a_fill_through() {
 }
 
 #[test]
-fn a_fill_older_than_what_is_remembered_is_not_stored() {
+fn a_fill_older_than_the_remembered_changes_is_not_stored() {
     let cache = with_floor(0);
     let remembered = i64::try_from(REMEMBERED_CHANGES).unwrap();
     for seq in 1..=remembered + 5 {

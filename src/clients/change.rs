@@ -26,37 +26,37 @@ const GRACE_RANGE: std::ops::RangeInclusive<i64> = 0..=86_400;
 const METADATA_KEY_LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
 const METADATA_VALUE_LENGTH: std::ops::RangeInclusive<usize> = 0..=500;
 
-/// The members of an API client that an administrator sets. `null` takes the default, which for lists is the empty list.
+/// The members of an API client that an administrator sets. `null` sets the default, which for lists is the empty list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientChange {
-    /// What people call it; a client must have one.
+    /// The client's name; required.
     pub label: Member<String>,
-    /// Free text about it; default none.
+    /// Free text about the client; default none.
     pub description: Member<String>,
-    /// Product codes it is granted.
+    /// The codes of the products that the client is granted.
     pub products: Member<Vec<String>>,
     /// Permissions on Mintmark itself, by name.
     pub permissions: Member<Vec<String>>,
     /// How long its tokens are valid; default `tokens.default_lifetime_seconds`.
     pub token_expiry: Member<TokenExpiry>,
-    /// Who is mailed about it.
+    /// The addresses that get mails about the client.
     pub notification_emails: Member<Vec<String>>,
     /// Addresses and networks it may authenticate from; empty for any.
     pub allowed_ips: Member<Vec<String>>,
     /// Its own signing algorithm; default the platform's.
     pub signing_alg: Member<String>,
-    /// When it ends, RFC 3339; default never.
+    /// When the client expires, RFC 3339; default never.
     pub expires_at: Member<String>,
-    /// String pairs, merged into those there are; a pair set to `None` is removed (RFC 7396).
+    /// String pairs, merged into the existing ones; a pair set to `None` is removed (RFC 7396).
     pub metadata: Member<BTreeMap<String, Option<String>>>,
     /// `active` (default) or `disabled`.
     pub status: Member<String>,
-    /// `many`; `replace`: a new token revokes the one before it; or a number: a token beyond it revokes the oldest. For
-    /// the default see [`ActiveTokens::default_for`].
+    /// `many`; `replace`: a new token revokes the one before it; or a number: a new token beyond this number revokes the
+    /// oldest. [`ActiveTokens::default_for`] has the default.
     pub active_tokens: Member<WordOrNumber>,
     /// For how many seconds a replaced token stays valid; default 0.
     pub replace_grace_seconds: Member<i64>,
-    /// Members of which only the defaults are supported yet.
+    /// Members of which only the defaults are supported so far.
     pub reserved: ReservedChange,
     /// Members that could not be read; reported together with the rules that the others break.
     pub parse_errors: FieldErrors,
@@ -142,8 +142,8 @@ impl ClientChange {
         self.reserved.check(errors);
     }
 
-    /// Applies the mode and its grace. If the change names only one of them, the other stays as it was. The default mode
-    /// depends on the expiry, which has been applied before.
+    /// Applies `active_tokens` (the mode) and `replace_grace_seconds`. If the change names only one of them, the other stays as
+    /// it was. The default mode depends on `client.token_expiry`, so that must be applied before.
     fn apply_active_tokens(&self, client: &mut ApiClient, is_new: bool, errors: &mut FieldErrors) {
         let grace_seconds = client.active_tokens.grace_seconds();
         let wanted = match &self.active_tokens {
@@ -255,10 +255,12 @@ pub(crate) fn read_token_expiry(fields: &mut Fields<'_>) -> Member<TokenExpiry> 
         let (mode, seconds) = (fields.string("mode"), fields.integer("seconds"));
         match (mode.value().map(String::as_str), seconds.value()) {
             (Some("after"), Some(&seconds)) => return Some(TokenExpiry::After { seconds }),
-            (Some("after"), None) => fields.refuse("seconds", "is required with the mode after"),
+            (Some("after"), None) => fields.refuse("seconds", "is required with mode \"after\""),
             (Some("never"), None) => return Some(TokenExpiry::Never {}),
-            (Some("never"), Some(_)) => fields.refuse("seconds", "belongs to the mode after, not to never"),
-            _ => fields.refuse("mode", "must be after or never"),
+            (Some("never"), Some(_)) => {
+                fields.refuse("seconds", "belongs to mode \"after\", not to \"never\"")
+            }
+            _ => fields.refuse("mode", "must be \"after\" or \"never\""),
         }
         None
     })

@@ -11,7 +11,7 @@ use crate::model::workspace::Workspace;
 /// The products and keys that the rules of a client depend on, as read in the transaction of the change.
 #[derive(Debug)]
 pub(super) struct RelatedRecords {
-    /// The existing products that the client has or asks for, by code.
+    /// The existing products that the client has or that the change names, by code.
     pub(super) products: BTreeMap<String, Product>,
     /// The published signing keys.
     pub(super) keys: Vec<SigningKey>,
@@ -23,7 +23,7 @@ pub(super) struct RuleContext<'a> {
     pub(super) policy: &'a Policy,
     pub(super) now: UnixSeconds,
     pub(super) workspace: &'a Workspace,
-    /// The existing products that the client has or asks for, by code.
+    /// The existing products that the client has or that the change names, by code.
     pub(super) products: &'a BTreeMap<String, Product>,
     /// The published signing keys.
     pub(super) keys: &'a [SigningKey],
@@ -35,7 +35,7 @@ impl RuleContext<'_> {
         if self.products.contains_key(code) && self.workspace.allows_product(code) {
             return Ok(());
         }
-        // One text for both, since a workspace must not learn which products others have.
+        // The same text for both cases, since a workspace must not learn which products other workspaces have.
         Err("is not a product that this workspace may grant: GET /v1/products lists those. Create the product first, or \
              add it to the products_allowed of the workspace"
             .to_owned())

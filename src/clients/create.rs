@@ -18,7 +18,7 @@ use crate::model::reach::Reach;
 use crate::model::secret::PlainSecret;
 use crate::storage::{Change, Tx};
 
-/// A new client. The only time its first secret is shown.
+/// A new client with its first secret, which is shown only in this reply.
 #[derive(Debug, Serialize)]
 pub struct CreatedClient {
     /// The client and the record of its secret.
@@ -57,7 +57,7 @@ impl Clients {
         Ok(created)
     }
 
-    /// Checks a request by every rule. Returns the client that it would create, without creating it.
+    /// Checks a request against every rule. Returns the client that it would create, without creating it.
     ///
     /// # Errors
     /// As [`Clients::create_client`].
@@ -70,9 +70,9 @@ impl Clients {
         let mut tx = self.kernel.storage.begin().await?;
         let workspace = hold_workspace(&mut tx, &caller.reach, workspace_id).await?;
         let mut client = self.new_client(&workspace.workspace_id)?;
-        let around = self.lock_related(&mut tx, wanted, &[]).await?;
+        let related = self.lock_related(&mut tx, wanted, &[]).await?;
         tx.rollback().await?;
-        self.apply_change(&workspace, &around, wanted, None, &mut client)?;
+        self.apply_change(&workspace, &related, wanted, None, &mut client)?;
         rules::may_change(caller, None, &client)?;
         Ok(client)
     }
@@ -113,7 +113,7 @@ impl Clients {
     ) -> Result<CreatedClient, Error> {
         let now = self.kernel.clock.now();
         self.assign_slot(tx, &mut client, now).await?;
-        // It may be created disabled, or in a suspended workspace.
+        // The client may be created disabled, or in a suspended workspace.
         let workspace = tx.share_workspace(&Reach::Platform, &client.workspace_id).await?;
         let suspended = workspace.is_some_and(|workspace| workspace.suspended_at.is_some());
         self.update_slots(tx, &mut client, suspended, now).await?;
@@ -124,7 +124,7 @@ impl Clients {
         let subject = Subject::client(&client);
         self.ledger.audit(tx, caller, Action::ClientCreated, subject, facts.clone()).await?;
         self.ledger.mail_contacts(tx, caller, &client, MailKind::ClientCreated, facts).await?;
-        // A cache may remember that this id is unknown, if somebody guessed it.
+        // If somebody guessed this id before, a cache may remember it as unknown.
         tx.changed(Change::Client(client.client_id.clone()));
         Ok(CreatedClient {
             record: ClientRecord { client, secrets: vec![secret], last_used_at: None },

@@ -36,7 +36,7 @@ pub struct Credentials {
     pub generation: i64,
     /// Where the status of that generation is published.
     pub slot: Option<Slot>,
-    /// How many of its tokens are live at a time.
+    /// How many of its tokens may be live at a time.
     pub active_tokens: ActiveTokens,
     /// Its own signing algorithm, if it has one.
     pub signing_alg: Option<Alg>,
@@ -54,7 +54,7 @@ pub struct Credentials {
     pub(super) workspace_suspended: bool,
     pub(super) allowed_ips: Box<[IpNet]>,
     pub(super) secrets: Secrets,
-    /// What is noted of the tokens that it got, and of the uses of its first secret.
+    /// Counts the tokens that it got and the uses of its first secret.
     pub(super) tally: Tally,
 }
 
@@ -99,7 +99,7 @@ pub(super) struct StoredSecret {
 #[derive(Debug)]
 struct OtherSecret {
     secret: StoredSecret,
-    /// What is noted of its uses.
+    /// Counts its uses.
     tally: Tally,
 }
 
@@ -141,14 +141,14 @@ impl Credentials {
         Caller { reach, permissions, actor, client_id: Some(self.client_id.to_string()) }
     }
 
-    /// Whether the client may act from `source` at `now` with a secret that has not expired.
+    /// Whether the client may act from `source` at `now`, if its secret has not expired.
     fn may_act_from(&self, source: Option<IpAddr>, now: UnixSeconds) -> Result<(), Refusal> {
         self.may_act(now)?;
         if self.allows(source) { Ok(()) } else { Err(Refusal::AddressNotAllowed) }
     }
 
     /// Whether the client may authenticate from `source`. IPv4-mapped IPv6 counts as IPv4; an unknown source is in no
-    /// network, not even in the one of all addresses.
+    /// network, not even in `0.0.0.0/0`.
     fn allows(&self, source: Option<IpAddr>) -> bool {
         let source = source.map(|source| source.to_canonical());
         let is_listed = |source| self.allowed_ips.iter().any(|network| network.contains(&source));
@@ -177,8 +177,8 @@ impl Clients {
         Ok(entry)
     }
 
-    /// Authenticates a request again after its client has changed: `proof` must still be valid, and the client may act from
-    /// `source`. Reads the client from the database, so that an outdated entry in memory decides nothing.
+    /// Authenticates a request again after its client has changed: `proof` must still be valid, and the client must still be
+    /// allowed to act from `source`. Reads the client from the database, since the entry in memory may be outdated.
     ///
     /// # Errors
     /// [`Error`] when the client cannot be read; `Ok(Err(refusal))` when it is refused.
@@ -249,7 +249,7 @@ impl Clients {
     }
 
     /// Checks a client secret (RFC 6749 §2.3.1). An unknown client takes about as much work as a wrong secret, so that
-    /// the time does not tell them apart. `source` is where the request comes from, `None` if that is unknown.
+    /// the response time does not tell them apart. `source` is where the request comes from, `None` if that is unknown.
     ///
     /// # Errors
     /// [`Error`] when the client cannot be read; `Ok(Err(refusal))` when it is refused.
@@ -289,7 +289,7 @@ impl Clients {
         Ok(Ok((credentials, Proof::Secret { secret_id })))
     }
 
-    /// Notes a use of the secret whose tally `record` has.
+    /// Notes a use of a secret in `record`, which has the tally of the secret.
     fn note_use<T: Tallied + 'static>(
         &self,
         record: &Arc<T>,

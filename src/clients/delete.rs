@@ -13,7 +13,7 @@ use crate::model::mail::MailKind;
 use crate::storage::Change;
 
 impl Clients {
-    /// Deletes a client within reach with its secrets. Its recorded tokens are revoked.
+    /// Deletes a client within reach and its secrets, and revokes all its tokens.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`], and [`Error::Changed`] if the version of the client is not one of `expected`.

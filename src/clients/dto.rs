@@ -71,7 +71,7 @@ struct ClientDto<'a> {
     updated_at: UnixSeconds,
 }
 
-/// A word or a number.
+/// As a word or a number.
 impl Serialize for ActiveTokens {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

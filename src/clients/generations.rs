@@ -1,5 +1,5 @@
-//! Generations: the status slot that all stateless tokens of a client share, and its status when the client, its
-//! workspace or the generation changes (docs/revocation.md).
+//! Generations: the stateless tokens of one generation of a client share a status slot. The slot is updated here when the
+//! client, its workspace or the generation changes (docs/revocation.md).
 
 use super::Clients;
 use crate::kernel::Error;
@@ -14,7 +14,7 @@ use crate::storage::{Change, Revoked, Tx};
 /// How many clients get a slot in one transaction.
 const AT_ONCE: u32 = 1_000;
 
-/// How many clients share a transaction that suspends or resumes them.
+/// How many clients one transaction suspends or resumes.
 const ALIGNED_AT_ONCE: usize = 20;
 
 impl Clients {
@@ -96,8 +96,8 @@ impl Clients {
         Ok(())
     }
 
-    /// Revokes all tokens of a locked client: a new generation, and every recorded one. Returns how many recorded ones
-    /// were live. The caller writes the client.
+    /// Revokes all tokens of a locked client: opens a new generation, and revokes every recorded token. Returns how many
+    /// recorded tokens were live. The caller writes the client.
     pub(crate) async fn revoke_all_tokens(
         &self,
         tx: &mut Tx,
@@ -109,8 +109,8 @@ impl Clients {
         mark_revoked(tx, &revoked).await
     }
 
-    /// Suspends the slots of a locked client while it is disabled, has expired or its workspace is suspended, and resumes
-    /// them when none of these holds. Returns whether they changed; then the caller writes the client.
+    /// Suspends the slots of a locked client if it is disabled, has expired or its workspace is suspended, and otherwise
+    /// resumes them. Returns whether the slots changed; then the caller writes the client.
     pub(crate) async fn update_slots(
         &self,
         tx: &mut Tx,
@@ -135,7 +135,7 @@ impl Clients {
     /// [`Clients::update_outdated_slots`] does the rest.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was done before it stays.
+    /// [`Error::Storage`]; the clients that were updated before the error stay updated.
     pub(crate) async fn update_slots_of_workspace(&self, workspace_id: &str) -> Result<(), Error> {
         let clients = self.kernel.storage.client_ids_of_workspace(workspace_id).await?;
         for some in clients.chunks(ALIGNED_AT_ONCE) {
@@ -159,7 +159,7 @@ impl Clients {
         Ok(())
     }
 
-    /// Calls [`Clients::update_slots_of_workspace`] for each workspace that has clients with outdated slots, since an earlier
+    /// Calls [`Clients::update_slots_of_workspace`] for each workspace that has clients with outdated slots because an earlier
     /// call was interrupted.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl Clients {
     /// Suspends the slots of a client whose `expires_at` has passed.
     pub(crate) async fn suspend_expired(&self, client_id: &str, now: UnixSeconds) -> Result<(), Error> {
         let mut tx = self.kernel.storage.begin().await?;
-        // A client that another transaction has locked is left for the next time.
+        // A client that another transaction has locked is left for the next call.
         if let Some(mut client) = tx.lock_client_unless_held(client_id).await?
             // Its `expires_at` may have been moved meanwhile.
             && !client.is_active(now)

@@ -52,7 +52,7 @@ impl LastUsed {
         noted.max(uses.written.get(&id).copied())
     }
 
-    /// Calls `store` with the uses that are not written yet. Those that it cannot store are noted again.
+    /// Calls `store` with the uses that are not written yet. If it fails, they are noted again.
     pub(crate) async fn write(
         &self,
         store: impl AsyncFnOnce(&[(Id, UnixSeconds)]) -> Result<(), StorageError>,

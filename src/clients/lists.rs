@@ -15,7 +15,7 @@ pub(super) struct ListRule {
     once: bool,
 }
 
-// Each product and each permission is listed at most once, so these lists need no bound of their own.
+// Each product and each permission can be listed only once, so these lists need no other bound.
 pub(super) const PRODUCTS: ListRule = ListRule { pointer: "/products", max: usize::MAX, once: true };
 pub(super) const PERMISSIONS: ListRule = ListRule { pointer: "/permissions", max: usize::MAX, once: true };
 pub(super) const EMAILS: ListRule = ListRule { pointer: "/notification_emails", max: 20, once: true };

@@ -1,5 +1,5 @@
 //! API clients and their secrets: created, changed, deleted, and authenticated from memory. For the doors, for
-//! `issuance`, and for the services whose work ends the tokens of a client (`tokens`, `tenants`, `signing`).
+//! `issuance`, and for the services that revoke or suspend tokens of a client (`tokens`, `tenants`, `signing`).
 
 mod ahead;
 mod batch;
@@ -82,7 +82,7 @@ impl Clients {
         }
     }
 
-    /// How often a client that was asked for was in memory, and how often not.
+    /// How many lookups found the client in memory, and how many did not.
     pub fn cache_hits_and_misses(&self) -> (u64, u64) {
         self.cache.hits_and_misses()
     }

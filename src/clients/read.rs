@@ -24,7 +24,7 @@ impl Clients {
     }
 
     /// A page of the clients of a workspace, or of all workspaces within reach, each with its live secrets. A filter that
-    /// no client can match finds none.
+    /// no client can match is not an error: the page is empty.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the workspace, [`Error::Storage`].
@@ -55,7 +55,8 @@ impl Clients {
         Ok(page)
     }
 
-    /// What a list shows of the clients within reach that have one of these ids, by id. Takes one SQL statement.
+    /// What a list of other records shows of the clients that they refer to: of those within reach that have one of these ids,
+    /// by id. Takes one SQL statement.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -67,8 +68,8 @@ impl Clients {
         Ok(self.kernel.storage.client_names(&caller.reach, client_ids).await?)
     }
 
-    /// Writes the uses that only this process knows, so that a list sorted or filtered by them is up to date. If that
-    /// fails, the list may be a minute old, as it is for uses that only other processes know.
+    /// Writes the uses of secrets that only this process knows, so that a list sorted or filtered by them is up to date. If
+    /// that fails, the list may be a minute old, as it is for uses that only other processes know.
     pub(super) async fn write_uses_for_a_list(&self) {
         if let Err(error) = self.write_last_used().await {
             tracing::warn!(%error, "the last uses of client secrets could not be written before they were listed");

@@ -7,7 +7,8 @@ use crate::kernel::{Error, Fields};
 use crate::model::field_errors::{FieldError, FieldErrors};
 use crate::model::member::Member;
 
-/// The authentication methods of a client (RFC 7591 §2, with a shorter name for the usual one).
+/// The authentication methods that a client may have some day. `client_secret` covers `client_secret_basic` and
+/// `client_secret_post` of RFC 7591 §2; `private_key_jwt` is from `OpenID` Connect Core §9, the others are from RFC 8705 §2.
 const AUTH_METHODS: [&str; 4] =
     ["client_secret", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
 
@@ -39,11 +40,11 @@ impl Default for ReservedMembers {
 /// The reserved members in a change. `null` and the default are always accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReservedChange {
-    /// Tokens a day; default no limit.
+    /// The most tokens that the client gets in a day; default no limit.
     pub daily_token_limit: Member<i64>,
     /// Whether `DPoP` (RFC 9449) is required; default no.
     pub require_dpop: Member<bool>,
-    /// How it authenticates; default `client_secret`.
+    /// How the client authenticates; default `client_secret`.
     pub auth_method: Member<String>,
     /// Names of members of other authentication methods (`jwks`, the RFC 8705 subjects) that have a value.
     pub of_other_auth_methods: Vec<&'static str>,
@@ -73,8 +74,7 @@ impl ReservedChange {
         }
     }
 
-    /// Refuses valid values that are not supported yet. If there are other errors, they are reported together,
-    /// so that the reply lists all of them.
+    /// Refuses valid values that are not supported yet. If there are other `errors`, reports them in the same reply.
     pub(super) fn must_be_supported(&self, mut errors: FieldErrors) -> Result<(), Error> {
         let unsupported = self.unsupported();
         if errors.is_empty() {

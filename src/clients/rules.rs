@@ -12,8 +12,8 @@ use crate::model::key::UseFor;
 use crate::model::product::Product;
 use crate::model::scope::Permission;
 
-/// Checks `after`, which is `before` with `change` applied, by the rules that concern several members. `before` is `None`
-/// for a new client.
+/// Checks `after`, which is `before` with `change` applied, against the rules that concern several members. `before` is
+/// `None` for a new client.
 pub(super) fn check(
     change: &ClientChange,
     before: Option<&ApiClient>,
@@ -87,7 +87,7 @@ fn pointer_to(change: &ClientChange, code: &str) -> String {
     index.map_or_else(|| "/products".to_owned(), |index| format!("/products/{index}"))
 }
 
-/// A client with an algorithm of its own needs active keys of that algorithm.
+/// Checks that there are active keys of the client's own algorithm, if it has one, when the change makes these keys necessary.
 fn check_signing_alg(
     before: Option<&ApiClient>,
     after: &ApiClient,
@@ -117,7 +117,7 @@ fn check_signing_alg(
 
 /// Checks that a caller grants only permissions that it holds, and does not gain access to a client that has more permissions
 /// (docs/management-api.md, *Permissions cannot be gained through another client*). Permissions that the client had before do
-/// not count as granted, and removing some gives no access.
+/// not count as granted, and removing permissions gives no access.
 pub(super) fn may_change(
     caller: &Caller,
     before: Option<&ApiClient>,
@@ -134,8 +134,8 @@ pub(super) fn may_change(
     }
 }
 
-/// Whether a change may give somebody access that they did not have before: to act as the client, or with more of its
-/// permissions. The members that say how a client authenticates belong here as soon as they can be changed.
+/// Whether a change may give somebody access that they did not have before: to act as the client at all, or to act as it with
+/// more permissions. The members that say how a client authenticates belong here as soon as they can be changed.
 fn opens_access(before: &ApiClient, after: &ApiClient) -> bool {
     let end = |client: &ApiClient| client.expires_at.unwrap_or(UnixSeconds::MAX);
     after.permissions.iter().any(|permission| !before.permissions.contains(permission))

@@ -38,7 +38,7 @@ pub struct NewSecret {
     pub parse_errors: FieldErrors,
 }
 
-/// A new secret. The only time the plain one is shown.
+/// A new secret, which is shown only in this reply.
 #[derive(Debug, Serialize)]
 pub struct CreatedSecret {
     /// Its record.
@@ -221,7 +221,7 @@ impl Clients {
         self.last_used.write(async |rows| self.kernel.storage.touch_secrets(rows).await).await
     }
 
-    /// Corrects the times of last use in a record by uses that are noted but not stored yet.
+    /// Updates the times of last use in a record with uses that are noted but not stored yet.
     pub(super) fn add_pending_uses(&self, record: &mut ClientRecord) {
         for secret in &mut record.secrets {
             secret.last_used_at = secret.last_used_at.max(self.last_used.pending(&secret.secret_id));
@@ -242,7 +242,7 @@ impl NewSecret {
         Self { parse_errors, ..wanted }
     }
 
-    /// Checks the request; returns when the new secret ends.
+    /// Checks the request; returns when the new secret expires.
     fn check(&self, now: UnixSeconds) -> Result<Option<UnixSeconds>, Error> {
         let mut errors = self.parse_errors.clone();
         let mut expires_at = None;

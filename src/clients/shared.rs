@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many values are held before unused ones are looked for.
+/// How many values are held before unused ones are dropped for the first time.
 const FIRST_SWEEP: usize = 64;
 
 /// The values in use.
@@ -33,7 +33,7 @@ impl<T: Eq + Hash + ?Sized> Shared<T> {
         }
         if held.values.len() >= held.sweep_at {
             held.values.retain(|value| Arc::strong_count(value) > 1);
-            // Twice the number in use, so that the cost of sweeping per new value does not depend on their number.
+            // Twice the number in use, so that the cost of sweeping per new value does not grow with the number of values.
             held.sweep_at = FIRST_SWEEP.max(held.values.len() * 2);
         }
         let value: Arc<T> = value.into();
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_values_are_one() {
+    fn equal_values_share_one_copy() {
         let shared = Shared::<str>::default();
         let (first, second) = (shared.share("acme".to_owned()), shared.share("acme".to_owned()));
         assert!(Arc::ptr_eq(&first, &second));

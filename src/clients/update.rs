@@ -28,13 +28,13 @@ pub struct ChangedClient {
     /// The client and its live secrets.
     #[serde(flatten)]
     pub record: ClientRecord,
-    /// How many recorded tokens the change revoked, if it removed a product or a permission or made new tokens replace old
-    /// ones. Stateless tokens are revoked too, but nothing counts them.
+    /// How many recorded tokens the change revoked. `None` unless it removed a product or a permission, or changed
+    /// `active_tokens` to `replace` or from `many` to a number. Stateless tokens are revoked too, but nothing counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_tokens: Option<usize>,
 }
 
-/// A change that every rule allows, in the transaction that locks what it was checked against.
+/// A change that every rule allows, with the transaction that locks the records it was checked against.
 #[derive(Debug)]
 struct Judged {
     tx: Tx,
@@ -44,10 +44,10 @@ struct Judged {
 }
 
 impl Clients {
-    /// Changes a client that the caller can access. A member that already has the value is not a change; if nothing
-    /// changes, nothing is written. Removing a product or a permission starts a new generation and revokes the recorded
-    /// tokens that carry it, in bounded steps before the change if there are many. A change to `replace` revokes all
-    /// tokens; a change from `many` to a number starts a new generation.
+    /// Changes a client that the caller can access. If every member already has the requested value, nothing is written.
+    /// Removing a product or a permission starts a new generation and revokes the recorded tokens that carry it, in bounded
+    /// steps before the change if there are many. A change of `active_tokens` to `replace` revokes all tokens; a change from
+    /// `many` to a number starts a new generation.
     ///
     /// # Errors
     /// As [`Clients::create_client`], and [`Error::Changed`] if the version of the client is not one of `expected`.
@@ -101,8 +101,8 @@ impl Clients {
         Ok(Judged { tx, workspace, before, after })
     }
 
-    /// Returns a change that ends few tokens. If it ends many, rolls back, ends these tokens and returns `None`: then the
-    /// change has to be checked again.
+    /// Returns the change if it ends few tokens. If it ends many, rolls back, revokes these tokens in steps and returns
+    /// `None`: then the change has to be checked again.
     async fn change_ending_few_tokens(
         &self,
         caller: &Caller,
@@ -145,8 +145,8 @@ impl Clients {
         Ok(after)
     }
 
-    /// Writes a changed client, and revokes the tokens that carry what the change removes. Returns how many recorded tokens
-    /// were revoked, including the `ahead` that were revoked before the change; `None` if the change removes nothing.
+    /// Writes a changed client, and revokes the tokens that the change ends. Returns how many recorded tokens were revoked,
+    /// including the `ahead` that were revoked before the change; `None` for a change that ends no tokens.
     #[expect(clippy::too_many_arguments, reason = "each is a part of one change")]
     pub(super) async fn write_change(
         &self,
@@ -166,8 +166,8 @@ impl Clients {
         Ok(revoked_tokens)
     }
 
-    /// Revokes the tokens that carry what a change removes. Returns how many recorded ones it revoked; `None` if the change
-    /// removes nothing.
+    /// Revokes the tokens that a change ends. Returns how many recorded tokens it revoked; `None` for a change that ends no
+    /// tokens.
     async fn revoke_ended_tokens(
         &self,
         tx: &mut Tx,
@@ -310,7 +310,7 @@ impl<'a> EndedTokens<'a> {
         }
     }
 
-    /// The products and permissions that a change takes from a client, by their scopes.
+    /// The products and permissions that a change takes from a client, as scopes.
     fn taken(before: &'a ApiClient, after: &ApiClient) -> Vec<&'a str> {
         let products = missing_in(&after.products, &before.products).into_iter().map(String::as_str);
         let mut scopes: Vec<&str> = products.collect();

@@ -29,7 +29,7 @@ impl AllowList {
         Ok(())
     }
 
-    /// Whether this address is listed, by itself or with its network. IPv4-mapped IPv6 is folded to IPv4.
+    /// Whether this address is listed, itself or as part of a network. IPv4-mapped IPv6 is folded to IPv4.
     pub fn has_address(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(&address))
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_are_no_network_and_no_host_are_refused() {
+    fn entries_that_are_malformed_or_allow_everything_are_refused() {
         for (entry, reason) in [
             ("0.0.0.0/0", "every"),
             ("::/0", "every"),

@@ -1,5 +1,5 @@
-//! The types that settings have: a string, a whole number or a list of strings, as the default of each setting says, or
-//! tables with members of their own.
+//! The types that settings have: a string, a whole number or a list of strings, as the default of each setting says, or a
+//! list of tables, whose members are strings.
 
 use config::{Map, Value, ValueKind};
 
@@ -92,7 +92,8 @@ pub(super) fn describe(value: &ValueKind) -> &'static str {
         ValueKind::Boolean(_) => "true or false",
         ValueKind::Float(_) => "a number with a fraction",
         ValueKind::Table(_) => "a section",
-        ValueKind::Array(_) => "a list with other values than strings",
+        ValueKind::Array(items) if items.iter().all(is_text) => "a list of strings",
+        ValueKind::Array(_) => "a list with values that are not strings",
         ValueKind::String(_) => "a string",
         _ => "a number",
     }

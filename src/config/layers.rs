@@ -32,6 +32,10 @@ pub const ENV_PREFIX: &str = "MINTMARK__";
 /// Keys whose value can be read from a file named by `MINTMARK__…_FILE`. (`keys.master_key_file` is a key of its own.)
 const FROM_FILE: &[&str] = &["database.url"];
 
+const CORRECT_FILE: &str = "Correct the file or its path";
+const CORRECT_LIST: &str =
+    "Write a list of tables in TOML, like [{name = \"corp\", issuer = \"https://login.example.com\"}]";
+
 /// The layer that set a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -80,7 +84,10 @@ impl Layers {
                 });
                 layers.add(Layer(values));
             }
-            Err(why) => layers.problems.push(unreadable("config/default.toml", &why)),
+            Err(why) => {
+                let remedy = "Build Mintmark from unchanged sources";
+                layers.problems.push(unreadable("config/default.toml", &why, remedy));
+            }
         }
         layers
     }
@@ -90,15 +97,15 @@ impl Layers {
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
             Ok(text) => self.add_toml(&name, &text),
-            Err(why) => self.problems.push(unreadable(&name, &why.to_string())),
+            Err(why) => self.problems.push(unreadable(&name, &why.to_string(), CORRECT_FILE)),
         }
     }
 
-    /// Adds a TOML text; `name` is what its problems call it.
+    /// Adds a TOML text; problems with it name `name` as their source.
     pub(super) fn add_toml(&mut self, name: &str, text: &str) {
         let table = match read(text) {
             Ok(table) => table,
-            Err(why) => return self.problems.push(unreadable(name, &why)),
+            Err(why) => return self.problems.push(unreadable(name, &why, CORRECT_FILE)),
         };
         let mut found = BTreeMap::new();
         flatten("", table, &mut |key, value| {
@@ -129,7 +136,10 @@ impl Layers {
             Environment::with_prefix("MINTMARK").prefix_separator("__").separator("__").source(Some(ours));
         let variables: BTreeMap<String, Value> = match config::Source::collect(&environment) {
             Ok(variables) => variables.into_iter().collect(),
-            Err(why) => return self.problems.push(unreadable("the environment", &why.to_string())),
+            Err(why) => {
+                let remedy = "Correct the variables that begin with MINTMARK__";
+                return self.problems.push(unreadable("the environment", &why.to_string(), remedy));
+            }
         };
         let mut layer = Layer(Map::new());
         for (key, value) in &variables {
@@ -142,7 +152,7 @@ impl Layers {
                 };
                 match value {
                     Ok(value) => self.set(&mut layer, key, kind, value, &name),
-                    Err(why) => self.problems.push(unreadable(&name, &why)),
+                    Err(why) => self.problems.push(unreadable(&name, &why, CORRECT_LIST)),
                 }
                 continue;
             }
@@ -160,7 +170,9 @@ impl Layers {
                         Ok(text) => {
                             self.set(&mut layer, stem, Kind::Text, ValueKind::String(text), &name);
                         }
-                        Err(why) => self.problems.push(unreadable(&name, &format!("{text}: {why}"))),
+                        Err(why) => {
+                            self.problems.push(unreadable(&name, &format!("{text}: {why}"), CORRECT_FILE));
+                        }
                     }
                 }
                 _ => self.unknown(name, None, env_name),
@@ -220,7 +232,7 @@ impl Layers {
         let remedy = match nearest {
             Some(known) => format!("Did you mean {known}?"),
             None if let Some(list) = tables::list_of(&key) => {
-                format!("It is a list of tables: write [[{list}]] above each")
+                format!("It is a list of tables: write [[{list}]] above each table")
             }
             None if self.is_section(&key) => "It is a section: set the keys in it".to_owned(),
             None => "Remove it; `mintmark check` lists all settings".to_owned(),
@@ -299,12 +311,12 @@ fn without_excerpt(message: &str) -> String {
     kept.join(": ")
 }
 
-fn unreadable(name: &str, why: &str) -> Problem {
+fn unreadable(name: &str, why: &str, remedy: &str) -> Problem {
     Problem {
         key: name.to_owned(),
         set_by: None,
         reason: format!("it cannot be read: {why}"),
-        remedy: "Correct the file or its path".to_owned(),
+        remedy: remedy.to_owned(),
     }
 }
 

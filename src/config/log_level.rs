@@ -87,7 +87,7 @@ mod tests {
     use tracing::Level;
 
     #[test]
-    fn libraries_log_only_warnings() {
+    fn libraries_log_only_warnings_unless_they_are_named() {
         let targets = "trace".parse::<LogLevel>().unwrap().targets();
         assert!(targets.would_enable("mintmark::keys", &Level::TRACE));
         assert!(targets.would_enable("actix_http::h1", &Level::WARN));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn exceptions_by_module() {
+    fn a_module_can_have_another_level() {
         let targets = "info, mintmark::http=warn,sqlx=off".parse::<LogLevel>().unwrap().targets();
         assert!(targets.would_enable("mintmark::oauth", &Level::INFO));
         assert!(!targets.would_enable("mintmark::http", &Level::INFO));

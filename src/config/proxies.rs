@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_of_the_client_does_not_hide_the_address_from_the_proxy() {
+    fn an_invalid_byte_from_the_client_does_not_hide_the_address_that_the_proxy_wrote() {
         let ours = &["10.0.0.0/8"];
         assert_eq!(client_of(ours, "10.0.0.1", &[b"\xff, 203.0.113.9"]).as_deref(), Some("203.0.113.9"));
         assert_eq!(client_of(ours, "10.0.0.1", &[b"\x80", b"203.0.113.9"]).as_deref(), Some("203.0.113.9"));

@@ -46,7 +46,7 @@ impl PublicUrl {
         if text.contains(['?', '#']) {
             return refuse(
                 "an issuer has no query and no fragment (RFC 8414)",
-                "Remove the part from the ? or # on",
+                "Remove the ? or # and everything after it",
             );
         }
         if text.ends_with('/') {

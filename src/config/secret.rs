@@ -28,7 +28,7 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// The parameter of `smtp.url`.
+/// The only query parameter that `smtp.url` may have.
 const SMTP_PARAMETER: &str = "tls";
 
 /// Printed in place of a secret.

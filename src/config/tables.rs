@@ -51,7 +51,7 @@ pub(super) fn faults(key: &str, members: &[&str], item: &Value, set_by: &str) ->
         _ if !members.contains(&name.as_str()) => {
             let known = nearest(name, members.iter().map(|member| (*member).to_owned()));
             let remedy = known.map_or_else(
-                || format!("An entry has {}", members.join(", ")),
+                || format!("Remove it, or use one of {}", members.join(", ")),
                 |known| format!("Did you mean {known}?"),
             );
             Some(fault(name, "there is no such setting".to_owned(), remedy))
@@ -65,8 +65,8 @@ pub(super) fn faults(key: &str, members: &[&str], item: &Value, set_by: &str) ->
     faults.collect()
 }
 
-/// Parses a list of tables from the text of an environment variable. It has the notation of the file, TOML, which `read`
-/// parses.
+/// Parses a list of tables from the text of an environment variable. The text is TOML, as in a settings file; `read` parses
+/// TOML.
 pub(super) fn parse(
     text: &str,
     read: impl Fn(&str) -> Result<Map<String, Value>, String>,
@@ -77,6 +77,6 @@ pub(super) fn parse(
     let mut read = read(&format!("value = {text}"))?;
     match read.remove("value") {
         Some(value) if read.is_empty() => Ok(value.kind),
-        _ => Err("it is not one list".to_owned()),
+        _ => Err("it contains more than a list".to_owned()),
     }
 }

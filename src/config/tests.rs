@@ -30,7 +30,7 @@ fn shown(settings: &Settings, key: &str) -> (serde_json::Value, Source) {
 }
 
 #[test]
-fn the_defaults() {
+fn settings_have_the_documented_defaults() {
     let settings = Settings::load(None, std::iter::empty()).unwrap();
     let server = &settings.server;
     assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
@@ -179,7 +179,7 @@ fn ranges_are_inclusive() {
 #[test]
 fn contradictions_are_refused() {
     for (file, key, reason) in [
-        ("console.second_factor = \"sometimes\"", "console.second_factor", "is not known"),
+        ("console.second_factor = \"sometimes\"", "console.second_factor", "is not a valid value"),
         (
             "server.public_url = \"https://t.example\"\nconsole.second_factor = \"optional\"",
             "console.second_factor",

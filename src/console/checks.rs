@@ -26,7 +26,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// In a word.
+    /// The word on its badge.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Passed => "Passed",
@@ -56,7 +56,7 @@ pub(super) fn of(rehearsal: &Rehearsal) -> Vec<Check> {
     checks.push(match trial.fault {
         None if trial.secret == Some(SecretMatch::Unknown) => check(
             Outcome::Failed,
-            "The client has no such secret. It may be that of another client, or was deleted.",
+            "The client has no such secret. It may belong to another client, or it was deleted.",
         ),
         None if trial.secret == Some(SecretMatch::Expired) => {
             check(Outcome::Failed, "This secret has expired. Add a new secret.")
@@ -85,12 +85,12 @@ pub(super) fn of(rehearsal: &Rehearsal) -> Vec<Check> {
         check(Outcome::NotTested, format!("Not tested from here: this client accepts {}.", listed(&networks)))
     });
     checks.push(match grant {
-        Ok(would) => {
-            let lifetime = would.expires_in.map_or_else(
+        Ok(granted) => {
+            let lifetime = granted.expires_in.map_or_else(
                 || "never expires".to_owned(),
                 |seconds| format!("is valid for {}", moment::span(seconds)),
             );
-            check(Outcome::Passed, format!("The client gets a token for {} that {lifetime}.", would.scope.replace(' ', ", ")))
+            check(Outcome::Passed, format!("The client gets a token for {} that {lifetime}.", granted.scope.replace(' ', ", ")))
         }
         Err(GrantError::NeverExpiresNotAllowed) => check(
             Outcome::Failed,

@@ -23,7 +23,7 @@ pub(super) const PRESETS: [(i64, &str); 5] = [
 pub(super) const UNITS: [(&str, i64); 4] =
     [("seconds", 1), ("minutes", 60), ("hours", 3600), ("days", 86_400)];
 
-/// The kinds of ERP, by the instructions they have.
+/// The kinds of ERP, with their names. The kind decides which instructions are shown first.
 pub(super) const KINDS: [(&str, &str); 5] = [
     ("sap", "SAP"),
     ("oracle", "Oracle"),
@@ -32,12 +32,12 @@ pub(super) const KINDS: [(&str, &str); 5] = [
     ("other", "Other, or I do not know"),
 ];
 
-/// The fields that a draft leaves out: they belong to the page that was sent.
-pub(super) const OF_THE_FORM: [&str; 3] = ["csrf", "nonce", "erp_shown"];
+/// The fields that are not kept in a draft: they belong to the page that was sent, not to the client.
+pub(super) const NOT_IN_DRAFT: [&str; 3] = ["csrf", "nonce", "erp_shown"];
 
-/// The form with the usual way of its ERP to get tokens. In a browser with scripts the page selects this way when a person
-/// selects the ERP. Without scripts the server does so here. Only then does the form say, in `erp_shown`, with which ERP it
-/// was shown.
+/// The form, with *I paste one token* selected if a person has just selected Tally. In a browser with scripts the page selects
+/// it; without scripts the server does so here. Only a page without scripts sends the field `erp_shown`: the ERP that was
+/// selected when the page was shown.
 pub(super) fn with_the_usual_way(form: Form) -> Form {
     let shown = form.one("erp_shown");
     if shown.is_empty() || shown == "tally" || form.one("erp") != "tally" || form.one("how") != "itself" {
@@ -48,7 +48,8 @@ pub(super) fn with_the_usual_way(form: Form) -> Form {
     usual
 }
 
-/// The change that a form asks for. Problems that no rule of the service would find are added to `problems`.
+/// The change that a form asks for. Problems that the service cannot find are added to `problems`, such as text where a number
+/// is needed.
 pub(super) fn change(form: &Form, before: Option<&ApiClient>, problems: &mut Vec<Problem>) -> ClientChange {
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
@@ -96,7 +97,7 @@ pub(super) fn change(form: &Form, before: Option<&ApiClient>, problems: &mut Vec
     ClientChange::read(&Value::Object(body))
 }
 
-/// The pairs of the form, one a line. Pairs of the client that the form no longer has become `null`, which removes them.
+/// The pairs of the form, one per line. Pairs of the client that the form no longer has become `null`, which removes them.
 fn metadata(form: &Form, before: Option<&ApiClient>) -> Result<Value, Problem> {
     let mut pairs: Map<String, Value> = before
         .into_iter()
@@ -183,7 +184,7 @@ pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
     problems
 }
 
-/// The entry that a pointer such as `/allowed_ips/1` means, of a field with one entry a line. Cut after 60 characters.
+/// The entry that a pointer such as `/allowed_ips/1` names, if the field has one entry per line. Cut after 60 characters.
 fn typed_entry(form: &Form, field: &str, pointer: &str) -> Option<String> {
     if !matches!(field, "emails" | "allowed_ips") {
         return None;

@@ -23,7 +23,7 @@ pub(super) struct ClientFormPage {
     pub(super) is_new: bool,
     pub(super) heading: String,
     pub(super) workspace: String,
-    /// The name of the form of a new client; empty for a change.
+    /// The nonce of the form of a new client; empty for a change.
     pub(super) nonce: String,
     /// The version of the client that is changed; empty for a new client.
     pub(super) version: String,
@@ -56,7 +56,7 @@ pub(super) struct Around<'a> {
     pub(super) caller: &'a Caller,
     pub(super) products: &'a [Product],
     /// The date in `exp` of a token that never expires; `None` if such a token has no `exp`.
-    pub(super) never_reads: Option<String>,
+    pub(super) never_expires_day: Option<String>,
     pub(super) now: UnixSeconds,
 }
 
@@ -152,7 +152,7 @@ pub(super) fn expirations(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
     }
     choices.push(choice("expiration-custom".to_owned(), "custom", "Custom", chosen == "custom"));
     let workspace = &around.inside.workspace;
-    let reads = around.never_reads.as_ref().map_or_else(
+    let in_token = around.never_expires_day.as_ref().map_or_else(
         || "The token has no end in it.".to_owned(),
         |end| format!("In the token the end reads {end}, since many programs need a date."),
     );
@@ -165,7 +165,7 @@ pub(super) fn expirations(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
     } else {
         (
             format!(
-                "A token is valid until you revoke it. {reads} When this client has more than 20 tokens, the oldest is revoked."
+                "A token is valid until you revoke it. {in_token} When this client has more than 20 tokens, the oldest is revoked."
             ),
             false,
         )

@@ -1,5 +1,5 @@
-//! Refuses forms that another site may have sent, by a token that is bound to the session (before sign-in to a short-lived
-//! cookie), and by the headers in which a browser says where a form comes from.
+//! Refuses forms that another site may have sent. Each form has a token that is bound to the session, or, before sign-in, to a
+//! short-lived cookie. The headers in which a browser says where a form comes from are checked too.
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
@@ -16,7 +16,7 @@ pub(super) const FIELD: &str = "csrf";
 /// Who a form was made for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bound<'a> {
-    /// A sign-in, by its id.
+    /// A session, by its id.
     Session(&'a str),
     /// A browser before sign-in, by the value of its cookie.
     Visitor(&'a str),

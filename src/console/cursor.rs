@@ -18,7 +18,7 @@ pub(super) fn seal(signed_in: &SignedIn, list: &str, after: &str) -> String {
     URL_SAFE_NO_PAD.encode([tag.as_slice(), after.as_bytes()].concat())
 }
 
-/// The position that an address carries; empty for the first page.
+/// The position that an address carries; `None` for the first page.
 ///
 /// # Errors
 /// 400 for the text of another list or another operator.
@@ -37,7 +37,7 @@ pub(super) fn open(signed_in: &SignedIn, list: &str, cursor: &str) -> Result<Opt
     opened().map(Some).ok_or_else(|| {
         Stop::new(
             StatusCode::BAD_REQUEST,
-            "This page of the list is not there",
+            "This page of the list does not exist",
             "The address belongs to another list or another filter. Go back to the first page.",
         )
     })

@@ -33,7 +33,7 @@ pub struct Door {
     /// How long a body may take to arrive.
     pub(super) request_timeout: Duration,
     /// The date in `exp` of a token that never expires; `None` if such a token has no `exp`.
-    pub(super) never_reads: Option<String>,
+    pub(super) never_expires_day: Option<String>,
     /// The forms whose work is running.
     pub(super) turns: Arc<Turns>,
     is_secure: bool,
@@ -54,7 +54,7 @@ impl Door {
             providers: settings.console.oidc.iter().map(|provider| provider.name.clone()).collect(),
             sends_mail: settings.smtp.is_some(),
             request_timeout: server.request_timeout,
-            never_reads: (settings.tokens.never_expires_exp == NeverExpiresExp::Far)
+            never_expires_day: (settings.tokens.never_expires_exp == NeverExpiresExp::Far)
                 .then(|| moment::day(FAR_EXP)),
             turns: Arc::default(),
         }
@@ -63,18 +63,18 @@ impl Door {
     /// The state, as `App::configure` adds it.
     ///
     /// # Errors
-    /// 503 without it.
+    /// 503 if the app has none.
     pub(super) fn of(request: &HttpRequest) -> Result<Data<Self>, Stop> {
         request.app_data::<Data<Self>>().cloned().ok_or_else(Stop::unavailable)
     }
 
-    /// The name of a cookie: `name`, and by https with the prefix `__Host-`, so that a browser takes the cookie from this host
+    /// The name of a cookie: `name`, over https with the prefix `__Host-`, so that a browser takes the cookie from this host
     /// alone.
     pub(super) fn cookie_name(&self, name: &str) -> String {
         if self.is_secure { format!("__Host-{name}") } else { name.to_owned() }
     }
 
-    /// The value of `Set-Cookie` that keeps `value` for `seconds`; 0 removes it.
+    /// The value of `Set-Cookie` that keeps `value` for `seconds`; 0 seconds remove the cookie.
     pub(super) fn cookie(&self, name: &str, value: &str, seconds: i64) -> String {
         let secure = if self.is_secure { "; Secure" } else { "" };
         let name = self.cookie_name(name);

@@ -1,4 +1,4 @@
-//! The page about a request that gets no page of its own.
+//! The error page: what the console answers with when a handler returns a `Stop`.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;
@@ -23,7 +23,7 @@ struct ErrorPage<'a> {
     request_id: &'a str,
 }
 
-/// The reply to such a request. Its page has the navigation of the operator, if one is signed in.
+/// The error page of a `Stop`, or its redirect. The page has the navigation of the operator, if one is signed in.
 pub(super) fn reply(stop: &Stop, request: &HttpRequest) -> HttpResponse {
     let mut response = HttpResponse::build(stop.status);
     let said = &*stop.said;

@@ -25,7 +25,7 @@ impl Names {
         })
     }
 
-    /// The names that a list of tokens needs: of their clients, and of who generated them.
+    /// The names that a list of tokens needs: those of their clients, and of the operators and clients that generated them.
     pub(super) async fn of_tokens(
         services: &Services,
         reader: &Reader,

@@ -112,7 +112,7 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         Action::SecretShown => secret_shown(event, &client, &operator()),
         Action::SecretDeleted => format!("deleted a secret of {client}{}", ending(text("last_four"))),
         Action::SecretFirstUsed | Action::SecretExpiring | Action::ClientExpiring | Action::TokenExpiring => {
-            of_itself(action, &client, detail)
+            use_or_reminder(action, &client, detail)
         }
         Action::TokenCreated => format!("generated an access token for {client}"),
         Action::TokenRevoked => format!("revoked an access token of {client}"),
@@ -159,7 +159,7 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         Action::WebhookKeysReplaced => format!("replaced the keys of the webhook {}", event.target),
         Action::WebhookDisabled => format!("disabled the webhook to {}, which fails", text("url")),
         Action::DeliveryFailed => format!("gave up {}: {}", delivery(event), text("error")),
-        Action::DeliveryResent => format!("asked to send again {}", delivery(event)),
+        Action::DeliveryResent => format!("asked to send {} again", delivery(event)),
     }
 }
 
@@ -188,7 +188,7 @@ fn delivery(event: &AuditEvent) -> String {
 }
 
 /// Events that change nothing: a first use, or a reminder that something will end.
-fn of_itself(action: Action, client: &str, detail: &Map<String, Value>) -> String {
+fn use_or_reminder(action: Action, client: &str, detail: &Map<String, Value>) -> String {
     let text = |name: &str| detail.get(name).and_then(Value::as_str).unwrap_or_default();
     let is_first = detail.get("is_first").and_then(Value::as_bool).unwrap_or_default();
     match action {
@@ -232,12 +232,12 @@ pub(super) fn actor(name: &str, names: &Names) -> String {
     })
 }
 
-/// The same inside a sentence: `by the command line`.
+/// The author inside a sentence: `by the command line`.
 pub(super) fn by(name: &str, names: &Names) -> String {
     format!("by {}", author(name, names, str::to_owned))
 }
 
-/// An author. `describe` gets the words for those who have no name of their own.
+/// An author by name. If there is no name, `describe` gets words such as `the command line`, and may change their first letter.
 fn author(name: &str, names: &Names, describe: impl Fn(&str) -> String) -> String {
     match (name, name.split_once(':')) {
         ("cli", _) => describe("the command line"),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn events_in_words() {
+    fn every_event_is_a_sentence() {
         let names = Names { operators: [("o1".to_owned(), "Ada".to_owned())].into(), ..Names::default() };
         for (action, target, detail, words) in [
             (Action::ClientCreated, "cl_1", json!({"label": "SAP"}), "created the API client SAP"),
@@ -346,7 +346,7 @@ mod tests {
         for action in Action::ALL {
             let said = sentence(&event(action, "x", json!({})), &names);
             assert!(!said.is_empty() && !action_name(action).is_empty(), "{action:?}");
-            assert_ne!(said, action.as_str(), "the sentence is the name for programs");
+            assert_ne!(said, action.as_str(), "there is no sentence, only the name of the action");
         }
     }
 

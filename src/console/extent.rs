@@ -121,7 +121,8 @@ impl SignedIn {
         Ok(Choices { listed: found.into_iter().map(choice).collect(), has_more })
     }
 
-    /// The same for a page that always shows everything to a platform administrator: they have nothing to choose.
+    /// The workspaces that the operator may choose on a page that always shows everything to a platform administrator, who then
+    /// has nothing to choose.
     ///
     /// # Errors
     /// 503

@@ -39,7 +39,7 @@ pub(super) fn member(name: &str) -> String {
     }
 }
 
-/// The same with a capital first letter.
+/// What the forms call a member, with a capital first letter.
 fn words(name: &str) -> String {
     let name = member(name);
     let mut chars = name.chars();
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_are_lines() {
+    fn each_fact_is_a_name_and_a_value_in_words() {
         let detail = json!({"label": "SAP", "changed": {"products": {"old": ["gst"], "new": []}, "status": {"old": null, "new": "active"}}});
         let facts = super::facts(&event(detail));
         let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());

@@ -60,12 +60,12 @@ impl Form {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
-    /// The same without white space at its ends.
+    /// The value of a field without white space at its ends.
     pub(super) fn trimmed(&self, name: &str) -> &str {
         self.one(name).trim()
     }
 
-    /// The version that the form was filled with. No record has a version that cannot be read.
+    /// The version of the record that the form was filled from. A version that cannot be read matches no record.
     pub(super) fn version(&self) -> Precondition {
         match self.one("version") {
             "" => Precondition::None,
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_that_cannot_be_read_is_that_of_no_record() {
+    fn a_version_that_cannot_be_read_matches_no_record() {
         let version = |text: &str| Form::from([("version", text)]).version();
         assert_eq!(Form::default().version(), Precondition::None);
         assert_eq!(version("7"), Precondition::Versions(vec![7]));

@@ -1,4 +1,4 @@
-//! Ready texts for the people who set up an ERP, by its kind, with the values of one client filled in.
+//! Instructions for the people who set up an ERP: one guide per program, with the values of one client filled in.
 
 /// The values that are filled in.
 pub(super) struct Values<'a> {
@@ -8,7 +8,7 @@ pub(super) struct Values<'a> {
     pub(super) secret: &'a str,
 }
 
-/// The instructions for one kind.
+/// The instructions for one program.
 #[derive(Debug, Clone)]
 pub(super) struct Guide {
     pub(super) id: &'static str,
@@ -23,7 +23,7 @@ pub(super) struct Guide {
     pub(super) is_open: bool,
 }
 
-/// All guides. The guide for `kind` comes first and is open.
+/// All guides. The guide for `kind`, a kind of ERP, comes first and is open.
 pub(super) fn all(values: &Values<'_>, kind: &str) -> Vec<Guide> {
     let mut guides = vec![
         sap(values),

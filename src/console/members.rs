@@ -1,4 +1,4 @@
-//! Shows the broken rules of the services as problems of form fields, each at the field in which the member is typed.
+//! Turns the field errors of a service into problems of a form, each at the field in which the member is typed.
 
 use super::form::Form;
 use super::page::Problem;
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rule_is_said_once_beside_its_field_in_their_order() {
+    fn each_field_shows_its_first_problem_and_problems_are_in_the_order_of_the_fields() {
         let fields = [
             field("name", "Name"),
             Field { member: "roles", id: "role", label: "Role", missing: "" },

@@ -57,7 +57,7 @@ use stop::Stop;
 /// Middleware of `/console`: renders errors as pages, and adds the headers that protect every page.
 ///
 /// # Errors
-/// None of its own.
+/// Those of `next`.
 pub async fn finish(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

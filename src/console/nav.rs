@@ -24,7 +24,7 @@ pub(super) fn groups(
         entry(name, format!("{base}{at}{}", query.unwrap_or_default()), is_at(at))
     };
     let mut integration = Vec::new();
-    // Without a workspace the link leads to the start page, which goes on to the only workspace or to the list.
+    // Without a workspace the link leads to the start page, which redirects to the only workspace or to the list.
     let clients =
         workspace_id.map_or_else(|| base.to_owned(), |id| format!("{base}/workspaces/{id}/api-clients"));
     let is_current = ["/api-clients", "/drafts/", "/reveals/"].iter().any(|part| page.contains(part));

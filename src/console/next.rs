@@ -1,9 +1,9 @@
 //! Where to go after a sign-in: a path of the console, and nothing else.
 
-/// Pages that would lead back to a sign-in, or end what was just begun.
+/// Pages that would lead back to a sign-in, or end the session that has just begun.
 const NEVER: [&str; 3] = ["/sign-in", "/sign-out", "/setup"];
 
-/// Whether a part of a path is `.` or `..`, however it is written. A browser resolves such parts, so that the path would
+/// Whether a part of a path is `.` or `..`, percent-encoded or not. A browser resolves such parts, so that the path would
 /// lead elsewhere.
 fn is_dotted(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_else_it_says_it_leads_to_the_console() {
+    fn any_other_address_becomes_the_start_page() {
         for path in [
             "",
             "/",

@@ -1,5 +1,5 @@
-//! The name of a form that creates something: 128 random bits, bound by a MAC to the sign-in and to what is created. The
-//! server makes this name, so that the form creates one thing, however often it is sent.
+//! The nonce of a form that creates something: 128 random bits, bound by a MAC to the session and to what is created. The reply
+//! is saved under the nonce, so that the form creates one thing, however often it is sent.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -71,17 +71,18 @@ impl UseCase {
     }
 }
 
-/// The name of a form.
+/// The nonce of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Nonce {
     pub(super) use_case: UseCase,
     text: String,
 }
 
+/// The length of the random part, in bytes.
 const RANDOM: usize = 16;
 
 impl Nonce {
-    /// A new nonce for this sign-in.
+    /// A new nonce for this session.
     ///
     /// # Errors
     /// 503 without random numbers.
@@ -94,7 +95,7 @@ impl Nonce {
         Ok(Self { use_case, text: format!("{}{}", use_case.letter(), URL_SAFE_NO_PAD.encode(bytes)) })
     }
 
-    /// The nonce that a request names, if it was made for this sign-in.
+    /// The nonce that a request names, if it was made for this session.
     pub(super) fn read(signed_in: &SignedIn, text: &str) -> Option<Self> {
         Self::check(&signed_in.door, &signed_in.session.session_id, text)
     }

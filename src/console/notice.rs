@@ -1,4 +1,5 @@
-//! What has just been done, as the next page says it: its address has a word, and the page shows the sentence for this word.
+//! Notices about what has just been done. The redirect after a change has a word in its query, such as `?done=saved`, and the
+//! page shows the sentence for this word.
 
 use actix_web::HttpRequest;
 

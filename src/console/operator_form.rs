@@ -39,7 +39,7 @@ pub(super) struct Places {
     pub(super) has_more: bool,
 }
 
-/// The change that a form asks for.
+/// The change that a form asks for. Roles are left as they are unless `with_roles`.
 pub(super) fn change(form: &Form, with_roles: bool) -> OperatorChange {
     OperatorChange {
         email: Member::Value(form.trimmed("email").to_owned()),
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_are_typed_in_several_ways() {
+    fn roles_are_read_from_choices_and_from_typed_ids() {
         let mut form = Form::from([("role", "workspace_admin:acme"), ("role", ""), ("role", "root:acme")]);
         form.push("role", "workspace_viewer:other");
         form.push("more_admin", "third, fourth");

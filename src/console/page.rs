@@ -18,7 +18,7 @@ pub(super) struct Shell {
     pub(super) has_errors: bool,
     /// After how many seconds a page that waits loads itself again.
     pub(super) reload_seconds: Option<u32>,
-    /// The same for a page whose script asks for what is new: it loads itself again only where scripts do not run.
+    /// As `reload_seconds`, for a page whose script asks for what is new: it loads itself again only where scripts do not run.
     pub(super) watch_seconds: Option<u32>,
     /// The pages above this one, the topmost first.
     pub(super) crumbs: Vec<Crumb>,

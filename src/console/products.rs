@@ -7,7 +7,7 @@ use crate::model::page::Page;
 use crate::model::product::Product;
 use crate::services::Services;
 
-/// Every product that the caller may grant, by code.
+/// Every product that the caller may grant, in the order of the codes.
 ///
 /// # Errors
 /// 503

@@ -1,4 +1,4 @@
-//! What is sealed with the creation of a client, a secret or a token, for the page that shows it once.
+//! What is sealed when a client, a secret or a token is created, for the page that shows it once.
 
 use serde::{Deserialize, Serialize};
 

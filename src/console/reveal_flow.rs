@@ -1,4 +1,4 @@
-//! Creates something once for a form, however often the form is sent, and leads to the page that shows what was created.
+//! Creates something once for a form, however often the form is sent, and redirects to the page that shows what was created.
 
 use actix_web::HttpResponse;
 
@@ -67,7 +67,7 @@ pub(super) async fn once<T>(
     }
 }
 
-/// The nonce of a form, or a new one if the form was made for another sign-in.
+/// The nonce of a form, or a new one if the form was made for another session.
 ///
 /// # Errors
 /// 503 without random numbers.

@@ -162,8 +162,8 @@ fn bound(visitor: &Visitor, token: &str) -> String {
 /// same key. Every other browser gets another key, so that a mail scanner that opened the link does not know this one.
 fn totp_secret(visitor: &Visitor, token: &str) -> Option<TotpSecret> {
     let door = &visitor.door;
-    let parts = |csrf: &str| secret_for(door, &[b"setup", token.as_bytes(), csrf.as_bytes()]);
-    door.services.policy().second_factor_required.then(|| parts(&visitor.csrf()))
+    let secret = |csrf: &str| secret_for(door, &[b"setup", token.as_bytes(), csrf.as_bytes()]);
+    door.services.policy().second_factor_required.then(|| secret(&visitor.csrf()))
 }
 
 impl<'a> SetupPage<'a> {

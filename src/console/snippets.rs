@@ -1,4 +1,4 @@
-//! Programs that get and check tokens, for the page of integrators. Each is a file that runs as it is; only the address of the
+//! Programs that get and check tokens, for the help page. Each is a file that runs as it is; only the address of the
 //! service is filled in.
 
 /// A program, as the page shows it.

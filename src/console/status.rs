@@ -6,8 +6,8 @@ use crate::model::clock::UnixSeconds;
 use crate::model::expiry::TokenExpiry;
 use crate::model::workspace::Workspace;
 
-/// A secret or a client that ends within so many seconds is worth a warning.
-const SOON: i64 = 30 * 86_400;
+/// A secret or a client that ends within this many seconds gets a warning.
+const SOON_SECONDS: i64 = 30 * 86_400;
 
 /// A status as a badge: words, a tone for its colour, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub(super) fn of(record: &ClientRecord, workspace: &Workspace, now: UnixSeconds)
     let ClientRecord { client, secrets, last_used_at } = record;
     let status = |words, tone, reason: String| Status { words, tone, reason };
     if let Some(at) = workspace.suspended_at {
-        return status("Suspended", "bad", format!("its workspace is suspended since {}", moment::day(at)));
+        let since = format!("its workspace has been suspended since {}", moment::day(at));
+        return status("Suspended", "bad", since);
     }
     if let Some(at) = client.disabled_at {
         return status("Disabled", "bad", format!("by an administrator, {}", moment::ago(now, at)));
@@ -31,16 +32,16 @@ pub(super) fn of(record: &ClientRecord, workspace: &Workspace, now: UnixSeconds)
         if at <= now {
             return status("Ended", "bad", format!("on {}", moment::day(at)));
         }
-        if at - now < SOON {
+        if at - now < SOON_SECONDS {
             return status("Ends soon", "warn", moment::until(now, at));
         }
     }
     if secrets.is_empty() {
         return status("No secret", "bad", "it cannot get tokens until you add one".to_owned());
     }
-    // The last of its secrets to end.
+    // When the last of its secrets ends.
     let last_end = secrets.iter().map(|secret| secret.expires_at.unwrap_or(UnixSeconds::MAX)).max();
-    if let Some(at) = last_end.filter(|at| *at != UnixSeconds::MAX && at - now < SOON) {
+    if let Some(at) = last_end.filter(|at| *at != UnixSeconds::MAX && at - now < SOON_SECONDS) {
         return status("Secret ends soon", "warn", moment::until(now, at));
     }
     if last_used_at.is_none() {
@@ -84,14 +85,14 @@ pub(super) fn sentence(client: &ApiClient, product_names: &[String]) -> String {
         format!("from {}", listed(&networks))
     };
     let lifetime = match client.token_expiry {
-        TokenExpiry::Never {} => "its tokens never expire until you revoke them".to_owned(),
+        TokenExpiry::Never {} => "its tokens are valid until you revoke them".to_owned(),
         TokenExpiry::After { seconds } => format!("its tokens expire after {}", moment::span(seconds)),
     };
     let end = client.expires_at.map(|at| format!(". It ends on {}", moment::exact(at))).unwrap_or_default();
     format!("This client may open {} {from}; {lifetime}{end}.", listed(&opens))
 }
 
-/// A network as people write it: a single address without its length.
+/// A network as people write it: a single address without its prefix length.
 pub(super) fn shown(network: ipnet::IpNet) -> String {
     if network.prefix_len() == network.max_prefix_len() {
         network.addr().to_string()
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists() {
+    fn items_are_listed_and_networks_are_shown_as_people_write_them() {
         let items = |names: &[&str]| listed(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         assert_eq!(items(&["a"]), "a");
         assert_eq!(items(&["a", "b"]), "a and b");

@@ -1,4 +1,4 @@
-//! Why a request gets no page of its own: what happened and the next step, which `error_page` shows.
+//! The error type of the console. It says what happened and what the next step is; `error_page` shows both.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,14 +9,14 @@ use actix_web::{HttpResponse, ResponseError};
 use crate::kernel::Error;
 use crate::model::field_errors::FieldError;
 
-/// A request that gets no page of its own.
+/// Why a request does not get its page. The reply is an error page, or a redirect.
 #[derive(Debug)]
 pub struct Stop {
     pub(super) status: StatusCode,
     pub(super) said: Box<Said>,
 }
 
-/// What the page says instead.
+/// What the error page says, or where the redirect leads.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub(super) heading: Cow<'static, str>,

@@ -23,7 +23,7 @@ impl Default for Turns {
     }
 }
 
-/// A turn; when it is dropped, the next one begins.
+/// The right to work on a form; when it is dropped, the next request that waits gets it.
 #[derive(Debug)]
 pub(super) struct Turn {
     turns: Arc<Turns>,
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_second_goes_on_without_a_turn_if_the_first_hangs() {
+    async fn the_second_gets_no_turn_if_the_first_hangs() {
         let turns = Arc::new(Turns { wait: Duration::ZERO, ..Turns::default() });
         let first = turns.take("a").await.unwrap();
         assert!(turns.take("a").await.is_none());
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_gives_up_leaves_nothing_behind() {
+    async fn a_cancelled_wait_leaves_nothing_behind() {
         let turns = Arc::new(Turns::default());
         let first = turns.take("a").await.unwrap();
         {

@@ -1,4 +1,4 @@
-//! Stores what became of an attempt, with the event that reports a delivery as given up.
+//! Stores the outcome of an attempt. A delivery that is given up is also recorded in the audit trail.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,7 +24,8 @@ pub(super) struct Finishing {
     kernel: Arc<Kernel>,
     ledger: Arc<Ledger>,
     webhooks: Arc<Webhooks>,
-    /// What could not be stored yet. A lease may end meanwhile: its outcome counts until another process claims the delivery.
+    /// What could not be stored yet. If the lease ends meanwhile, the outcome still counts until another process claims the
+    /// delivery.
     unstored: Mutex<Vec<Ended>>,
 }
 
@@ -71,7 +72,7 @@ impl Finishing {
                 next.map_or(Next::Dead(now), |seconds| Next::At(now + seconds))
             }
         };
-        // Read before the transaction, which would wait for a second connection otherwise.
+        // Read before the transaction begins: to read within it would take a second connection.
         let contacts = if outcome.is_none() { self.contacts(claimed).await? } else { Vec::new() };
         let webhook = match (next, claimed.channel) {
             (Next::Dead(_), Channel::Webhook) => self.webhooks.to_send_to(&claimed.recipient).await?,
@@ -99,7 +100,7 @@ impl Finishing {
         self.ledger.commit(tx).await
     }
 
-    /// The present contacts of the client that a mail is about.
+    /// The current contacts of the client that a mail is about.
     async fn contacts(&self, claimed: &Claimed) -> Result<Vec<String>, Error> {
         let now = self.kernel.clock.now();
         let record = self.kernel.storage.client(&Reach::Platform, &claimed.about_id, now).await?;
@@ -135,7 +136,7 @@ impl Finishing {
     }
 
     /// Records that a delivery is given up. If it is a request to a webhook, also mails the administrators of the webhook's
-    /// workspace. If the delivery is itself such a report, nothing is recorded or mailed.
+    /// workspace. If the delivery itself reports another one that was given up, nothing is recorded or mailed.
     async fn report_dead(
         &self,
         tx: &mut Tx,

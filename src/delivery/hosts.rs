@@ -7,7 +7,8 @@ use std::collections::HashMap;
 pub(super) const AT_ONCE: usize = 32;
 /// How many of these requests go to one host.
 const AT_ONCE_EACH: usize = 2;
-/// How many of these requests go to all hosts together whose last request failed. The rest is for hosts that answer.
+/// How many of these requests go to failing hosts, which are those whose last request failed. The rest is for hosts that
+/// answer.
 const AT_ONCE_FAILING: usize = AT_ONCE / 2;
 /// How many requests a host gets in a second, on average.
 const A_SECOND: i64 = 20;
@@ -21,19 +22,19 @@ struct Host {
     is_failing: bool,
     /// How many requests it may get now, in thousandths of a request.
     allowance: i64,
-    /// When the allowance was last computed, in monotonic milliseconds.
-    reckoned_at: i64,
+    /// When the allowance was last refilled, in monotonic milliseconds.
+    refilled_at: i64,
 }
 
 impl Host {
     fn new(now: i64) -> Self {
-        Self { in_flight: 0, is_failing: false, allowance: BURST * 1_000, reckoned_at: now }
+        Self { in_flight: 0, is_failing: false, allowance: BURST * 1_000, refilled_at: now }
     }
 
-    fn reckon(&mut self, now: i64) {
-        let passed = (now - self.reckoned_at).max(0);
+    fn refill(&mut self, now: i64) {
+        let passed = (now - self.refilled_at).max(0);
         self.allowance = self.allowance.saturating_add(passed.saturating_mul(A_SECOND)).min(BURST * 1_000);
-        self.reckoned_at = now;
+        self.refilled_at = now;
     }
 
     /// Whether the host is like one that was never seen, and can be forgotten.
@@ -42,7 +43,7 @@ impl Host {
     }
 }
 
-/// The hosts that are in use or failed last time.
+/// The hosts that are not idle ([`Host::is_idle`]).
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     hosts: HashMap<String, Host>,
@@ -59,7 +60,7 @@ impl Hosts {
             self.hosts.values().filter(|host| host.is_failing).map(|host| host.in_flight).sum();
         match self.hosts.get_mut(host) {
             Some(host) => {
-                host.reckon(now);
+                host.refill(now);
                 host.in_flight < AT_ONCE_EACH
                     && host.allowance >= 1_000
                     && (!host.is_failing || failing < AT_ONCE_FAILING)
@@ -71,7 +72,7 @@ impl Hosts {
     /// A request to `host` begins.
     pub(super) fn begin(&mut self, host: &str, now: i64) {
         let host = self.hosts.entry(host.to_owned()).or_insert_with(|| Host::new(now));
-        host.reckon(now);
+        host.refill(now);
         host.in_flight += 1;
         host.allowance -= 1_000;
     }
@@ -83,7 +84,7 @@ impl Hosts {
             host.is_failing = failed;
         }
         self.hosts.retain(|_, host| {
-            host.reckon(now);
+            host.refill(now);
             !host.is_idle()
         });
     }
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_gets_so_many_a_second() {
+    fn a_host_gets_a_burst_and_then_so_many_requests_a_second() {
         let mut hosts = Hosts::default();
         let mut sent = |from: i64, to: i64| {
             let mut sent = 0;

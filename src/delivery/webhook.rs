@@ -1,7 +1,6 @@
-//! Sends a delivery to the URL of a webhook: signed as in Standard Webhooks 1.0.0, and by the rules for requests to other
-//! hosts.
+//! Sends a delivery to the URL of a webhook: signed as in Standard Webhooks 1.0.0, and under the rules of [`crate::outbound`].
 //!
-//! A reply of 2xx is success, anything else is not: redirects are not followed, and 410 Gone disables the webhook.
+//! A reply of 2xx is a success, any other is a failure: redirects are not followed, and 410 Gone disables the webhook.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +26,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Finds webhooks in `webhooks`, and makes requests by `outbound`.
+    /// Finds webhooks in `webhooks`, and makes requests with `outbound`.
     pub(crate) fn new(kernel: Arc<Kernel>, webhooks: Arc<Webhooks>, outbound: Arc<Outbound>) -> Self {
         Self { kernel, webhooks, outbound }
     }
@@ -60,7 +59,7 @@ impl Webhook {
             .at_most(REPLY_MAX);
         let outcome = match self.outbound.glance(request).await {
             Ok(glance) => judged(&glance, now),
-            // The URL or the rules have to change first.
+            // Trying again does not help before the URL or the settings change.
             Err(error @ (OutboundError::NotAllowed | OutboundError::Url(_))) => dead(&error.to_string()),
             Err(error) => retry(None, None, error.to_string()),
         };
@@ -70,7 +69,8 @@ impl Webhook {
 
     async fn note(&self, webhook: &webhook::Webhook, outcome: &Outcome) -> Result<(), Error> {
         match outcome {
-            // `Finishing` notes a success with the outcome: what was taken must not be sent again because a note failed here.
+            // `Finishing` notes a success in the transaction that stores the outcome. If that failed here, a delivery that the
+            // receiver accepted would be sent again.
             Outcome::Sent(_) => Ok(()),
             Outcome::Dead(Report { status: Some(410), .. }) => self.webhooks.disable_as_gone(webhook).await,
             Outcome::Dead(_) | Outcome::Retry { .. } => self.webhooks.note_failure(webhook).await,
@@ -106,7 +106,7 @@ fn seconds(text: &str, now: UnixSeconds) -> Option<i64> {
     delay.or_else(|| from_http_date(text).map(|at| (at - now).max(0)))
 }
 
-/// What can be stored and shown of a reply.
+/// The reply as text that can be stored and shown: without NUL, which PostgreSQL does not store.
 fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}")
 }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn only_success_is_success() {
+    fn only_2xx_is_a_success() {
         for status in [200, 201, 202, 204, 299] {
             let Outcome::Sent(report) = judged(&glance(status, None), 0) else { panic!("{status}") };
             assert_eq!((report.status, report.reply.as_deref()), (Some(status), Some("a\u{fffd}\u{fffd}")));

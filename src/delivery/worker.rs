@@ -1,4 +1,4 @@
-//! Claims what is due and sends it. Any number of processes share the work.
+//! Claims due deliveries and sends them. Any number of processes may share the work.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::kernel::{Error, Kernel};
 use crate::ledger::Ledger;
 use crate::model::delivery::{Channel, Claimed, Outcome, Report};
 
-/// How often to look for what is due: what other processes queued, and what is tried again.
-/// A changed status list is due within two seconds of the change. With its webhook, services refuse a revoked token within
-/// three.
+/// How often to look for due deliveries: those that other processes queued, and those that are tried again. The webhook of a
+/// changed status list is due within two seconds of the change, so services that listen to it refuse a revoked token within
+/// three seconds.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Sends deliveries.
@@ -37,7 +37,7 @@ pub struct Worker {
     ended: Notify,
 }
 
-/// What was claimed, and whether more is due that must wait until an attempt has ended.
+/// The claimed deliveries, and whether others are due but must wait until an attempt has ended.
 #[derive(Debug, Default)]
 struct Batch {
     claimed: Vec<Claimed>,
@@ -91,7 +91,7 @@ impl Worker {
         self.smtp.close().await;
     }
 
-    /// Claims what is due and hands it on, until `stop` is true.
+    /// Claims due deliveries and passes them to `claimed`, until `stop` is true.
     async fn claim_until(&self, mut stop: watch::Receiver<bool>, claimed: mpsc::Sender<Claimed>) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -114,7 +114,7 @@ impl Worker {
                         }
                     }
                 }
-                // Until the clock of this machine is right, other processes send. The ledger logs its state.
+                // While the clock of this machine is wrong, other processes send. The ledger logs that it is wrong.
                 Err(Error::Clock(_)) => more = false,
                 Err(error) => {
                     more = false;
@@ -129,8 +129,8 @@ impl Worker {
         }
     }
 
-    /// Sends what is due, as much at once as the limits allow, until nothing more may be sent now. Returns how many
-    /// attempts it made.
+    /// Sends due deliveries, as many at once as the limits allow, until no more may be sent now. Returns how many attempts it
+    /// made.
     ///
     /// # Errors
     /// [`Error::Storage`]; outcomes that could not be stored are stored by the next call. [`Error::Clock`] while the clock
@@ -148,7 +148,7 @@ impl Worker {
         }
     }
 
-    /// Claims as much of what is due as may be sent at once. Gives back what was claimed when `stop` became true.
+    /// Claims as many due deliveries as may be sent at once. Gives back one that it was claiming when `stop` became true.
     async fn claim(&self, stop: &watch::Receiver<bool>) -> Result<Batch, Error> {
         self.ledger.clock_must_agree()?;
         self.finishing.store_rest().await?;
@@ -168,7 +168,7 @@ impl Worker {
                 let one = match claimed {
                     Ok(Some(one)) => one,
                     Ok(None) => break,
-                    // What is claimed already is sent anyway.
+                    // The deliveries that are already claimed are sent anyway.
                     Err(_) if !batch.claimed.is_empty() => return Ok(batch),
                     Err(error) => return Err(error.into()),
                 };
@@ -200,7 +200,8 @@ impl Worker {
         let failed = matches!(outcome, Some(Outcome::Retry { .. }));
         let host = claimed.host.clone();
         self.finishing.finish(claimed, outcome).await;
-        // After storing: a crash repeats what is not stored, which must not be more than may be sent to a host at once.
+        // Only after storing: a crash repeats deliveries whose outcome is not stored, which must not be more than a host may
+        // get at once.
         self.hosts().end(&host, failed, self.kernel.clock.monotonic_millis());
     }
 

@@ -59,7 +59,7 @@ pub(crate) fn cut(token: &str) -> String {
     format!("it may have been cut when pasted; it has {} characters", token.chars().count())
 }
 
-/// Whether a query carries a token (RFC 6750 §2.3), which would end in logs and histories.
+/// Whether a query carries a token (RFC 6750 §2.3), which would end up in logs and browser histories.
 pub(crate) fn is_in_query(query: &str) -> bool {
     query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
 }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn one_token_in_one_header() {
+    fn a_request_has_at_most_one_token_in_one_header() {
         for (lines, read) in [
             (&[][..], Bearer::Missing),
             (&[&b"Bearer a.b.c"[..]][..], Bearer::Token("a.b.c")),

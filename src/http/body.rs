@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn t19_media_types() {
+    fn t19_other_media_types_and_charsets_are_refused() {
         let form = ["application/x-www-form-urlencoded"];
         for good in [
             "application/x-www-form-urlencoded",

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn if_none_match_is_weak() {
+    fn if_none_match_uses_the_weak_comparison() {
         for (line, held) in [
             ("*", true),
             (r#""v3""#, true),

@@ -62,13 +62,13 @@ impl Connection {
         self.has_answered.get()
     }
 
-    /// A request begins, with this body.
+    /// Notes that a request with this body begins.
     pub(super) fn begin(&self, body: Payload) {
         self.phase.set(Phase::Answering);
         self.body.set(if matches!(body, Payload::None) { Body::None } else { Body::Unread(body) });
     }
 
-    /// The request has its answer.
+    /// Notes that the request has its answer.
     pub(super) fn end(&self, phase: Phase) {
         self.has_answered.set(true);
         self.phase.set(phase);

@@ -62,8 +62,8 @@ pub(crate) struct UnreadService<S> {
     server: Rc<Server>,
 }
 
-/// What each request needs from the server when it is answered. Each worker has its own in an `Rc`, so that requests of
-/// different workers do not share a reference count.
+/// What each request needs from the server when it is answered. Each worker has its own `Server` in an `Rc`, so that requests
+/// of different workers do not share a reference count.
 #[derive(Debug)]
 struct Server {
     readiness: Arc<Readiness>,
@@ -164,7 +164,7 @@ async fn after_the_rest<B>(
     response
 }
 
-/// Whether a body ends within its limit.
+/// Reads and discards `body`. Returns whether it ends within [`UNREAD_BYTES`].
 async fn ends(body: &mut Payload) -> bool {
     let mut left = UNREAD_BYTES;
     while let Some(chunk) = body.next().await {

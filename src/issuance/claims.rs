@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_written_as_the_verifier_names_and_orders_them() {
+    fn claims_are_written_as_the_verifier_names_and_orders_them() {
         let issuer = "https://h.example/a\"b";
         let writer = ClaimsWriter::new(issuer);
         let parts = [
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_room_for_them_is_reserved_once() {
+    fn the_reserved_memory_is_enough_for_the_longest_claims() {
         let writer = ClaimsWriter::new("https://h.example");
         let grant = GrantClaims { aud: "\"a\"".into(), scope: "\"s\"".into(), products: "[]".into() };
         let own = Own {
@@ -171,6 +171,6 @@ mod tests {
         };
         let json = writer.write(&grant, own);
         let length = [&*writer.iss, &*writer.status_list, "cl_1cl_1w", "\"a\"\"s\"[]"].concat().len();
-        assert!(json.len() <= FIXED + length, "{} beside {}", json.len(), FIXED + length);
+        assert!(json.len() <= FIXED + length, "{} bytes, {} reserved", json.len(), FIXED + length);
     }
 }

@@ -120,7 +120,7 @@ impl Issuer {
         }
     }
 
-    /// The error that the administrator gets for an error of issuing.
+    /// The error that the administrator gets if issuing fails.
     fn refusal(&self, error: IssueError, client: &Credentials) -> Error {
         match error {
             IssueError::Unavailable(error) => error,

@@ -65,8 +65,8 @@ pub(super) fn select<'a>(
     Ok(grant)
 }
 
-/// The refused scope tokens that an error names, each once: none that is longer than any scope token here, and only as many as
-/// fit in a limited length.
+/// The refused scope tokens that an error names, each once. Leaves out tokens that are longer than any scope token of this
+/// service, and names only as many as fit into `IN_ALL` bytes.
 fn named<'a>(refused: impl Iterator<Item = &'a str>) -> Box<str> {
     const LONGEST: usize = 64;
     const IN_ALL: usize = 256;
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(scope_and_audience("gst other", &[]), refused("other"));
         assert_eq!(scope_and_audience("b GST gst a b", &[]), refused("b GST a"));
         assert_eq!(scope_and_audience("gst\t", &[]), Err(GrantError::MalformedScope));
-        // Scope tokens that are longer than any scope token here are not named, and only a limited number of others is.
+        // Scope tokens that are longer than any scope token of this service are not named, and not all of the others.
         assert_eq!(scope_and_audience(&"x".repeat(65), &[]), refused(""));
         let many: Vec<String> = (0..100).map(|n| format!("scope-{n:02}")).collect();
         let Err(GrantError::ScopeNotGranted(names)) = scope_and_audience(&many.join(" "), &[]) else {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn resources_select_or_confirm() {
+    fn resources_select_an_empty_scope_and_must_match_a_requested_one() {
         assert_eq!(scope_and_audience("", &["https://gst"]).unwrap().0, "gst");
         assert_eq!(
             scope_and_audience("", &["https://gst", "https://h/products"]).unwrap().0,
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes() {
+    fn a_lifetime_keeps_the_caps_and_the_expiry_of_the_client() {
         let offer = offer();
         let of = |scope: &str| select(&offer, scope, &[]).unwrap();
         let never = TokenExpiry::Never {};

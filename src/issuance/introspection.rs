@@ -19,7 +19,7 @@ struct Claims<'a, R> {
 
 impl Issuer {
     /// `reply` as a JWT of `typ: token-introspection+jwt` for the client `asker`, signed by the key that signs expiring
-    /// tokens of the platform's algorithm.
+    /// tokens with the platform's algorithm.
     ///
     /// # Errors
     /// [`IssueError::NoKey`].

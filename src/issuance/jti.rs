@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), given.len());
         assert!(given.iter().all(|jti| is_jti(jti.as_str())));
         let turns = given.windows(2).filter(|pair| pair[1] < pair[0]).count();
-        // In random order it would be every second id.
+        // In random order, every second id would be smaller than the one before it.
         assert!(turns < 40, "{turns}");
     }
 

@@ -1,10 +1,9 @@
-//! From an authenticated client and a request to a signed token (RFC 6749 §4.4, RFC 9068).
+//! Issues signed tokens to authenticated clients (RFC 6749 §4.4, RFC 9068).
 //!
 //! `grant` decides what the client gets, `claims` writes the claims as JSON, and `Issuer::issue` does the steps in order. A
 //! token that expires soon is usually stateless: issuing it writes nothing. Any other token is recorded, and its row is
 //! durable before the token is returned.
 
-mod again;
 mod claims;
 mod generate;
 mod grant;
@@ -12,6 +11,7 @@ mod introspection;
 mod jti;
 mod new_token;
 mod own_tokens;
+mod recheck;
 mod rehearsal;
 mod status;
 
@@ -52,7 +52,7 @@ use own_tokens::OwnChecks;
 pub use rehearsal::{Rehearsal, WouldIssue};
 pub use status::{SignedList, StatusListError, StatusLists};
 
-/// What is requested of a token.
+/// What a client requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TokenRequest<'a> {
     /// Scope tokens, space-separated; empty for everything granted.
@@ -81,7 +81,7 @@ impl Issued<'_> {
     }
 }
 
-/// The outcome of an attempt to issue a token. Only an issued token may have a row.
+/// The outcome of an attempt to issue a token. If it is not `Issued`, no row was written.
 #[derive(Debug)]
 enum Attempt<'a> {
     Issued(Issued<'a>),
@@ -145,7 +145,7 @@ pub struct TokenPolicy {
     pub issuer: Box<str>,
     /// Tokens that are valid for longer than this many seconds are recorded.
     pub record_above_seconds: i64,
-    /// The form of never-expiring tokens.
+    /// Whether never-expiring tokens have an `exp`.
     pub never_expires_exp: NeverExpiresExp,
 }
 
@@ -168,7 +168,7 @@ pub struct Issuer {
 struct Draft<'a> {
     /// Borrowed from the client if it is all that the client is granted.
     grant: Cow<'a, Grant>,
-    /// Whether the token gets a row of its own.
+    /// Whether the token is recorded.
     must_record: bool,
     jti: Jti,
     /// Where the status of the token is published.
@@ -182,7 +182,7 @@ struct Draft<'a> {
 const BY_CLIENT: &str = "client";
 
 impl Issuer {
-    /// An issuer over the services it needs.
+    /// An issuer that uses these services.
     ///
     /// # Errors
     /// If a verifier would not accept the issuer identifier.
@@ -228,7 +228,7 @@ impl Issuer {
         // Boxed, as are the steps of a recorded token, so that the future of a stateless one stays small.
         Box::pin(async {
             let client = self.judge_again(&client.client_id, proof, request.source).await?;
-            // The proof is checked again when the row is written, so this token is recorded in any case.
+            // This token is recorded in any case, since the proof is checked once more when its row is written.
             let wanted = Wanted { is_recorded: true, token_expiry: client.token_expiry, ..wanted };
             match self.attempt(&client, &wanted, proof).await? {
                 Attempt::Issued(issued) => {
@@ -246,8 +246,8 @@ impl Issuer {
         .await
     }
 
-    /// Signs a token, and at the same time records it if necessary. It hardly ever happens twice within one request that the
-    /// client's generation ends or the key stops signing, so a second attempt is enough.
+    /// Signs a token, and at the same time records it if necessary. The caller tries at most twice: it is very rare that the
+    /// client's generation ends or the key stops signing in both attempts of one request.
     async fn attempt<'a>(
         &self,
         client: &'a Credentials,
@@ -271,7 +271,7 @@ impl Issuer {
         .await
     }
 
-    /// What the token will be.
+    /// Decides everything about the token except its signature.
     async fn draft<'a>(&self, client: &'a Credentials, wanted: &Wanted<'_>) -> Result<Draft<'a>, IssueError> {
         let now = wanted.now;
         let grant = grant::select(&client.offer, wanted.request.scope, wanted.request.resources)?;
@@ -302,7 +302,7 @@ impl Issuer {
 
     fn must_record(&self, client: &Credentials, lifetime: Lifetime, now: UnixSeconds) -> bool {
         client.active_tokens != ActiveTokens::Many
-            // What a deleted key signed is being revoked: a stateless token would end when its client gets a new generation.
+            // While the tokens of a deleted key are being revoked, clients get new generations, which end stateless tokens.
             || self.ring.is_revoking()
             || match lifetime {
                 Lifetime::Until(end) => end - now > self.policy.record_above_seconds,

@@ -1,4 +1,4 @@
-//! What an administrator may request of a generated token, and the rules for each member.
+//! What an administrator may request for a generated token, and the rules for each member.
 
 use serde_json::Value;
 
@@ -70,8 +70,8 @@ fn may_never_expire(client: &Credentials, grant: &Grant) -> bool {
     grant.has_permission || (client.workspace_never_expires_allowed && grant.never_expires_allowed)
 }
 
-/// The requested expiry is granted or refused, never shortened: at most the client's own, and at most the caps of the
-/// grant.
+/// Checks that the requested expiry exceeds neither the client's own `token_expiry` nor the cap of the grant. An expiry that
+/// exceeds one of them is refused, not shortened.
 fn check_expiry(expiry: TokenExpiry, client: &Credentials, grant: Option<&Grant>, errors: &mut FieldErrors) {
     let own = client.token_expiry.seconds().unwrap_or(*LIFETIME_RANGE.end());
     let cap = grant.and_then(|grant| grant.lifetime_max);
@@ -89,7 +89,8 @@ fn check_expiry(expiry: TokenExpiry, client: &Credentials, grant: Option<&Grant>
             }
         }
         TokenExpiry::Never {} if !client.token_expiry.is_never() => {
-            errors.add("/token_expiry/mode", "may be never only if the API client's token_expiry is never");
+            errors
+                .add("/token_expiry/mode", "may be \"never\" only if the API client's token_expiry is never");
         }
         TokenExpiry::Never {} => {
             let refused = grant
@@ -97,12 +98,12 @@ fn check_expiry(expiry: TokenExpiry, client: &Credentials, grant: Option<&Grant>
             if refused {
                 errors.add(
                     "/token_expiry/mode",
-                    "must be after: the workspace or a scope of this token does not allow never-expiring tokens",
+                    "must be \"after\": the workspace or a scope of this token does not allow never-expiring tokens",
                 );
             } else if let Some(cap) = cap {
                 errors.add(
                     "/token_expiry/mode",
-                    format!("must be after, with at most {cap} seconds, for the scope of this token"),
+                    format!("must be \"after\", with at most {cap} seconds, for the scope of this token"),
                 );
             }
         }

@@ -1,5 +1,5 @@
-//! Verifies tokens that were issued here: the same checks as in any service, by the same crate, against the published
-//! keys. For the endpoints that take our tokens.
+//! Verifies tokens that were issued here, with the verifier crate that other services use, against the published keys. For
+//! the endpoints that take our tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,10 +21,10 @@ pub(super) struct OwnChecks {
     to_revoke: Checks,
 }
 
-/// How far in the future the start of a token may be, in seconds: the clock of the replica that issued it may be ahead.
+/// How far in the future `iat` and `nbf` may be, in seconds: the clock of the replica that issued the token may be ahead.
 const START_LEEWAY: i64 = 60;
 
-/// For how many seconds after its end a token is still revoked, because it may be live by the clock of another replica.
+/// For how many seconds after its `exp` a token can still be revoked: by the clock of another replica it may be live.
 const REVOKED_AFTER_END: u32 = 60;
 
 impl OwnChecks {
@@ -81,7 +81,7 @@ impl Issuer {
     }
 
     /// The claims of a valid access token of ours with any audience, including never-expiring tokens in both forms and tokens
-    /// that are bound to a key: the caller checks the proof that `cnf` asks for. For introspection and forward-auth.
+    /// that are bound to a key: the caller must refuse these or pass on their `cnf`. For introspection and forward-auth.
     ///
     /// # Errors
     /// Why the token is invalid.
@@ -112,10 +112,10 @@ impl Issuer {
     }
 
     /// The claims of a token that is to be revoked. Any token with a signature of ours is accepted until a minute after its
-    /// end, also one that is not valid yet by this clock: otherwise it would become valid when the clock is corrected.
+    /// `exp`, even if it is not valid yet by this clock: otherwise it would become valid when the clock is corrected.
     ///
     /// # Errors
-    /// Why the token is not valid by any clock.
+    /// Why the token is not accepted.
     pub fn verify_to_revoke(&self, _: Confirmed, token: &str) -> Result<AccessTokenClaims, VerifyError> {
         self.own_checks.to_revoke.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }

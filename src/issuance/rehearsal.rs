@@ -1,5 +1,5 @@
 //! Rehearses a token request: checks the secret and decides the grant, and stops before signing. This issues no token, notes
-//! no use and writes no event. For the test panel of the console, and for its pages that say how long a token will be.
+//! no use and writes no event. For the test panel of the console, and for its pages that say how many characters a token has.
 
 use super::claims::Own;
 use super::grant::{self, Lifetime};
@@ -13,7 +13,7 @@ use crate::model::status::Slot;
 use crate::signing::handle::TokenTyp;
 use mintmark_verifier::claims::FAR_EXP;
 
-/// What a token request of a client would come to.
+/// What a token request of a client would result in.
 #[derive(Debug)]
 pub struct Rehearsal {
     /// The result of the authentication.
@@ -35,7 +35,7 @@ pub struct WouldIssue {
     pub expires_in: Option<i64>,
 }
 
-/// A text of the length of a `jti`.
+/// A text that is as long as a `jti`.
 const JTI: &str = "0000000000000000000000";
 
 impl Issuer {
@@ -70,7 +70,7 @@ impl Issuer {
     }
 
     /// About how many characters a token of a client within reach has: a field that stores tokens may be too short. `None` if
-    /// the client would get no token now.
+    /// no token could be granted or signed now.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
@@ -98,7 +98,7 @@ impl Issuer {
                 exp,
                 jti: JTI,
                 never_expires: lifetime == Lifetime::Never,
-                // Numbers as long as most are.
+                // Most numbers have as many digits as these.
                 slot: Some(Slot { list: client.slot.map_or(1, |slot| slot.list), idx: 100_000 }),
             },
         );

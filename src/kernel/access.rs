@@ -60,7 +60,7 @@ impl Caller {
     }
 
     /// Refuses a caller that lacks one of `permissions`. The error names the complete scope to request, including what the
-    /// present token allows.
+    /// current token allows.
     pub(crate) fn must_hold_all(&self, permissions: &[Permission], why: &'static str) -> Result<(), Error> {
         if permissions.iter().all(|permission| self.holds(*permission)) {
             return Ok(());
@@ -89,7 +89,7 @@ impl Caller {
 pub struct Reader(Caller);
 
 impl Reader {
-    /// Refuses a caller that may not read `what`, which only clients of the platform may.
+    /// Refuses a caller outside the platform, since only callers of the platform may read `what`.
     pub(crate) fn must_read_platform(&self, what: &str) -> Result<(), Error> {
         self.must_be_platform(&format!("read {what}"))
     }
@@ -128,7 +128,7 @@ impl Manager {
         Self(Reader(Caller { actor: Actor::command_line_of(user), ..Caller::command_line() }))
     }
 
-    /// Refuses a caller that may not change `what`, which only managers of the platform may.
+    /// Refuses a caller outside the platform, since only managers of the platform may change `what`.
     pub(crate) fn must_manage_platform(&self, what: &str) -> Result<(), Error> {
         self.must_be_platform(&format!("change {what}"))
     }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn some_objects_belong_to_the_platform() {
+    fn only_the_platform_reads_or_changes_its_records() {
         let own = Caller { reach: Reach::Workspace("acme-in".to_owned()), ..Caller::command_line() };
         let own = Manager::try_from(own).unwrap();
         assert!(own.must_manage_platform("products").is_err());

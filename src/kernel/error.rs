@@ -14,7 +14,7 @@ pub enum Error {
     /// There is no such record within the caller's reach.
     #[error("{0} not found")]
     NotFound(&'static str),
-    /// Some of the records that a request names do not exist within the caller's reach; all of them are listed.
+    /// Some of the records that a request names do not exist within the caller's reach; all missing ones are listed.
     #[error("not found: {}", .0.iter().map(|i| format!("{} {}", i.pointer, i.detail)).collect::<Vec<_>>().join("; "))]
     NotFoundAmong(Vec<FieldError>),
     /// Other records do not allow the change; the text says what to do first.
@@ -32,7 +32,7 @@ pub enum Error {
     /// The caller does not have a permission that this needs.
     #[error("this needs the permission {0}: request a token with scope={0} from an API client that has it")]
     Lacks(Permission),
-    /// The caller does not hold every permission of the API client that it acts on, or one that it grants.
+    /// The caller lacks a permission of the API client that it acts on, or a permission that it grants.
     #[error("{why}: request a token with scope=\"{}\" from an API client that holds these permissions", scope(.needed))]
     LacksSome {
         /// What the caller may not do, in words.
@@ -43,7 +43,7 @@ pub enum Error {
     /// The record changed since the caller read it (`If-Match`).
     #[error("the record has changed since it was read: read it again and repeat the change")]
     Changed,
-    /// The API client's tokens or its key were revoked twice during the request.
+    /// The API client or its signing key was changed twice during the request.
     #[error("the API client or its signing key was changed at the same time, twice: repeat the request")]
     ChangedAgain,
     /// Another request with the same idempotency key was first.
@@ -55,7 +55,7 @@ pub enum Error {
     /// The change counter was not confirmed for too long; answers might be out of date.
     #[error("the database has not answered for too long: repeat the request later")]
     Stale,
-    /// The clock of this machine cannot be trusted with this; the text says why.
+    /// The clock of this machine cannot be trusted for this; the text says why.
     #[error("{0}")]
     Clock(&'static str),
     /// The transaction that writes a token together with other tokens failed; the text is the reason.
@@ -100,7 +100,7 @@ impl From<SealError> for Error {
 }
 
 impl Error {
-    /// The kind of failure, for the log: a database that does not answer (`stall`) is not a refusal.
+    /// The kind of failure, for the log: for example, whether the database does not answer (`stall`) or refuses (`refusal`).
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Storage(error) => error.kind(),

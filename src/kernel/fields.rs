@@ -221,8 +221,8 @@ impl Fields<'_> {
     }
 }
 
-/// The whole number that a JSON number is, however it is written (`60`, `60.0`, `6e1`). One beyond 64 bits becomes the
-/// nearest 64-bit number, which is outside every range that a rule allows.
+/// Reads a whole number, however it is written (`60`, `60.0`, `6e1`). A number beyond 64 bits becomes the nearest 64-bit
+/// number, which is outside every range that a rule allows.
 fn whole(value: &Value) -> Option<i64> {
     if let Some(number) = value.as_i64() {
         return Some(number);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn left_out_null_and_value_are_three_things() {
+    fn an_absent_member_null_and_a_value_are_distinguished() {
         let body = json!({"null": null, "text": "", "big": u64::MAX, "low": -1e300, "float": 60.0, "pairs": {"a": "b", "c": null}});
         let ((), errors) = Fields::read(&body, |fields| {
             assert_eq!(fields.string("absent"), Member::Absent);

@@ -1,4 +1,4 @@
-//! Records as JSON, the same at the management API and at the command line (docs/management-api.md).
+//! Records as JSON, the same in the management API and on the command line (docs/management-api.md).
 
 use serde::Serialize;
 use serde_json::Value;

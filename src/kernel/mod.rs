@@ -34,7 +34,7 @@ pub use precondition::Precondition;
 pub use problem::{Kind as ProblemKind, Problem};
 pub(crate) use ticks::Ticks;
 
-/// What a sealed setup link is bound to, beside its operator.
+/// What a sealed setup link is bound to, in addition to the id of its operator.
 const SETUP_LINK_MAIL: &[u8] = b"mail with a setup link";
 
 /// What services share. Each service has it, but no door, so that doors use the storage only through services.

@@ -1,4 +1,4 @@
-//! What a caller expects a record to be when it changes it (`If-Match`, RFC 9110 §13.1.1).
+//! Which version of a record the caller expects when it changes the record (`If-Match`, RFC 9110 §13.1.1).
 
 use super::Error;
 

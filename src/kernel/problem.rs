@@ -42,7 +42,7 @@ pub enum Kind {
     IdempotencyKeyReused,
     /// The request with this idempotency key is still running.
     IdempotencyInProgress,
-    /// The request cannot be answered at present.
+    /// The request cannot be answered at the moment.
     Unavailable,
     /// The command line is not valid.
     Usage,
@@ -99,7 +99,7 @@ impl Problem {
         Self { kind, detail: detail.into(), errors: Vec::new() }
     }
 
-    /// A problem of fields.
+    /// A problem with fields.
     fn of_fields(kind: Kind, errors: Vec<FieldError>) -> Self {
         let detail = match (kind, errors.len()) {
             (Kind::NotSupportedYet, 1) => "1 field has a value that is not supported yet".to_owned(),

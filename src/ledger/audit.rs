@@ -8,8 +8,8 @@ use crate::model::page::{Items, Page};
 pub use crate::storage::AuditFilter;
 
 impl Ledger {
-    /// A page of the events within reach, newest first: all of them for the platform, those of its own workspace for
-    /// anyone else.
+    /// A page of the events within the caller's reach, newest first: all events if that is the platform, or the events of one
+    /// workspace.
     ///
     /// # Errors
     /// [`Error::Storage`].

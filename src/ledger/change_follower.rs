@@ -47,10 +47,11 @@ pub(super) struct ChangeFollower {
     watch: Mutex<ChangeWatch>,
     /// When the counter was last confirmed, by the wall clock, which also goes on while the machine is suspended.
     confirmed_at_millis: AtomicI64,
-    /// The same by monotonic time, which is never set back.
+    /// The same moment in monotonic time, which is never set back.
     confirmed_at_monotonic: AtomicI64,
-    /// How many polls failed, and whether the last one did.
+    /// How many polls failed.
     failed_polls: AtomicU64,
+    /// Whether the last poll failed.
     last_poll_failed: AtomicBool,
 }
 
@@ -69,7 +70,6 @@ impl ChangeFollower {
         Ok((follow, seq))
     }
 
-    /// Whether the last poll failed.
     pub(super) fn last_poll_failed(&self) -> bool {
         self.last_poll_failed.load(Ordering::Acquire)
     }
@@ -92,7 +92,7 @@ impl Ledger {
     async fn poll_locked(&self, watch: &mut ChangeWatch) -> Result<(), Error> {
         let outcome = match tokio::time::timeout(POLL_LIMIT, self.ask(watch)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::Storage(StorageError::Stalled("it was asked what changed".to_owned()))),
+            Err(_) => Err(Error::Storage(StorageError::Stalled("polling the change counter".to_owned()))),
         };
         self.follower.last_poll_failed.store(outcome.is_err(), Ordering::Release);
         if outcome.is_err() {
@@ -123,8 +123,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// How many milliseconds ago the counter was last confirmed. Of the two clocks, the one that says more counts: the wall
-    /// clock may have been set back, and monotonic time may not go on while the machine is suspended.
+    /// How many milliseconds ago the counter was last confirmed, by the wall clock or by monotonic time, whichever is longer:
+    /// the wall clock may have been set back, and monotonic time may not go on while the machine is suspended.
     pub fn confirmed_millis_ago(&self) -> i64 {
         let (now, monotonic) = self.kernel.clock.both_millis();
         let by_wall = now.saturating_sub(self.follower.confirmed_at_millis.load(Ordering::Acquire));

@@ -4,6 +4,9 @@
 //! With a wrong clock, tokens would be issued that others refuse; if it is far ahead, data that is still needed would be
 //! deleted, and keys that should sign would be retired. So beyond [`SKEW_MAX_MILLIS`] no token is issued and no key is
 //! created, and after a leap nothing is deleted and no key is created until [`LEAP_WAIT_MILLIS`] have passed.
+//!
+//! A serving process writes its time to the database at least once a minute: the last instant. The next start compares its
+//! clock with it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -18,15 +21,15 @@ pub const SKEW_MAX_MILLIS: i64 = 30_000;
 const LEAP_MILLIS: i64 = 10_000;
 /// By how much the clock may be past the last instant in the database at start.
 const LEAP_AT_START_SECONDS: i64 = 3_600;
-/// How long jobs wait after a leap, of monotonic time.
+/// How long jobs wait after a leap, in milliseconds of monotonic time.
 const LEAP_WAIT_MILLIS: i64 = 600_000;
-/// There was no leap.
+/// The value of [`Clocks::wait_ends`] before any leap.
 const NEVER: i64 = i64::MIN;
 
 /// What is known of the clock of this process.
 #[derive(Debug)]
 pub(super) struct Clocks {
-    /// By how much it is ahead of that of the database.
+    /// By how many milliseconds it is ahead of that of the database.
     ahead_millis: AtomicI64,
     /// Wall and monotonic time at the last check.
     last: Mutex<(i64, i64)>,
@@ -76,7 +79,7 @@ impl Clocks {
         self.wait_ends.store(monotonic_millis + LEAP_WAIT_MILLIS, Ordering::Release);
     }
 
-    /// Notes what the clock of the database said after it was asked at `asked_at`.
+    /// Records how far the clock is from that of the database, which showed `database_millis` when it was asked at `asked_at`.
     pub(super) fn compare(&self, clock: &dyn Clock, database_millis: Option<i64>, asked_at: i64) {
         let ahead = database_millis.map_or(0, |theirs| clock.ahead_of(theirs, asked_at));
         let before = self.ahead_millis.swap(ahead, Ordering::AcqRel);
@@ -137,7 +140,8 @@ impl Ledger {
         ))
     }
 
-    /// The last instant to write to the database: none while the clock is doubtful, so that a restart does not hide the leap.
+    /// The time to write to the database as the last instant. `None` while the clock is doubtful, so that a start after a leap
+    /// still notices the leap.
     pub(super) fn instant_to_keep(&self) -> Option<UnixSeconds> {
         self.trusted_now().ok()
     }

@@ -14,12 +14,12 @@ use crate::model::webhook::{AUDIT_CHECKPOINT, STATUS_LIST_CHANGED};
 use crate::model::workspace::PLATFORM;
 use crate::storage::{Listener, Tx};
 
-/// How long the body of a request may be, in bytes.
+/// The body of a request is shorter than this, in bytes.
 const BODY_MAX: usize = 20_000;
 
 impl Ledger {
     /// Queues the events of a transaction, and its changed status lists, for the webhooks that want them. Costs one indexed
-    /// read for each of the two, and nothing where there is neither.
+    /// read if there are events, and one if there are changed lists.
     pub(super) async fn fan_out(&self, tx: &mut Tx) -> Result<(), Error> {
         self.fan_out_events(tx).await?;
         self.fan_out_status_lists(tx).await
@@ -56,7 +56,7 @@ impl Ledger {
         if lists.is_empty() {
             return Ok(());
         }
-        // In one order, so that no two transactions wait for each other's rows.
+        // Sorted, so that two transactions never wait for each other's rows.
         lists.sort_unstable();
         let listeners = tx.webhooks_to_status_lists().await?;
         let second = self.kernel.clock.now();
@@ -76,7 +76,7 @@ impl Ledger {
                         listener,
                         STATUS_LIST_CHANGED,
                         &uri,
-                        written(STATUS_LIST_CHANGED, second, &data),
+                        message(STATUS_LIST_CHANGED, second, &data),
                     )?
                 });
             }
@@ -97,7 +97,7 @@ impl Ledger {
         checkpoint: &str,
     ) -> Result<(), Error> {
         let data = json!({ "origin": origin, "size": size, "checkpoint": checkpoint });
-        let body = written(AUDIT_CHECKPOINT, self.kernel.clock.now(), &data);
+        let body = message(AUDIT_CHECKPOINT, self.kernel.clock.now(), &data);
         let mut new = Vec::new();
         for listener in tx.webhooks_to_checkpoints().await? {
             new.push(NewDelivery {
@@ -123,7 +123,7 @@ impl Ledger {
             kind: kind.to_owned(),
             recipient: listener.webhook_id.clone(),
             host: listener.host.clone(),
-            // That of the webhook, not of the event, so that a workspace does not learn of the webhooks of the platform.
+            // The workspace of the webhook, not of the event: a workspace must not see deliveries to webhooks of the platform.
             workspace_id: Some(listener.workspace_id.clone()),
             about_id: about.to_owned(),
             body,
@@ -156,7 +156,7 @@ fn body_of(event: &AuditEvent) -> String {
     data.remove("at");
     let mut omitted = Vec::new();
     loop {
-        let body = written(&event.action, event.at, &Value::Object(data.clone()));
+        let body = message(&event.action, event.at, &Value::Object(data.clone()));
         let Some(detail) = data.get_mut("detail").and_then(Value::as_object_mut) else { return body };
         let largest = detail.iter().max_by_key(|(_, value)| value.to_string().len());
         match largest.map(|(name, _)| name.clone()) {
@@ -170,6 +170,7 @@ fn body_of(event: &AuditEvent) -> String {
     }
 }
 
-fn written(kind: &str, at: UnixSeconds, data: &Value) -> String {
+/// The body of a request, as JSON.
+fn message(kind: &str, at: UnixSeconds, data: &Value) -> String {
     json!({ "type": kind, "timestamp": to_rfc3339(at), "data": data }).to_string()
 }

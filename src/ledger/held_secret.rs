@@ -1,5 +1,6 @@
-//! Which secret a saved reply holds, and the audit event each time that secret is given out again: on a page of the console, as
-//! a file, or as the reply to a repeated request. The first reply has no such event, since the event of the creation covers it.
+//! Which secret a saved reply holds, and the audit event each time that the secret is read from it: for a page of the console,
+//! for a file, or for the reply to a repeated request. The first reply of the management API has no such event, since the event
+//! of the creation covers it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,7 +21,7 @@ pub(crate) enum SecretKind {
     SetupLink,
 }
 
-/// How a secret is given out again.
+/// How a secret in a saved reply is given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GivenAs {
@@ -75,8 +76,8 @@ impl HeldSecret {
 }
 
 impl Ledger {
-    /// Records that a secret is about to be given out again. If this fails, the secret must not be given out. So the audit trail
-    /// may show one more time than the secret was given out, if what follows fails, but never one less.
+    /// Records that a secret is about to be given out. If this fails, the secret must not be given out. If a later step fails,
+    /// the audit trail has an event although the secret was not given out; the reverse never happens.
     pub(super) async fn record_given(
         &self,
         caller: &Caller,
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_stored_is_read_again() {
+    fn a_stored_note_is_read_back_and_a_damaged_one_is_refused() {
         let token = Subject { workspace_id: Some("acme"), client_id: Some("cl_1"), target: "j1" };
         let held = HeldSecret::new(SecretKind::AccessToken, token);
         assert_eq!(

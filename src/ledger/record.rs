@@ -101,7 +101,7 @@ impl Ledger {
         let mut facts = object(facts);
         facts.insert("label".to_owned(), client.label.clone().into());
         facts.insert("workspace_id".to_owned(), client.workspace_id.clone().into());
-        // A client that deletes itself is not found any more.
+        // The label of a client that deletes itself can no longer be read from the database.
         let own = caller.client_id.as_deref() == Some(&client.client_id);
         self.add_author(tx, caller, own.then_some(client.label.as_str()), &mut facts).await?;
         let mut mails = Vec::with_capacity(client.notification_emails.len());
@@ -178,7 +178,7 @@ impl Ledger {
     }
 }
 
-/// Each member that a change changed, with its old and its new value, for the audit trail.
+/// Each member that differs, with its old and its new value, for the audit trail.
 pub(crate) fn differences(before: &impl Serialize, after: &impl Serialize) -> Value {
     let (mut before, after) = (object(to_json(before)), object(to_json(after)));
     let differing = after.into_iter().filter_map(|(name, new)| {

@@ -1,6 +1,6 @@
-//! What the console shows once, and never loses: the sealed reply about a new secret or token, until the operator has
-//! stored it or ten minutes have passed. Its row stays for a day, so that the same form sent again finds it and creates
-//! nothing. And drafts: forms that are kept sealed until they are confirmed.
+//! New secrets and tokens that the console shows. The reply that contains one is kept sealed until the operator confirms
+//! that they stored it, or ten minutes have passed. The row of the reply stays for a day, so that the same form sent again
+//! finds it and creates nothing. Also drafts: forms that are kept sealed until the operator confirms them.
 
 use zeroize::Zeroizing;
 
@@ -21,7 +21,7 @@ const CONSOLE: &str = "CONSOLE";
 /// The method under which drafts are kept.
 const DRAFT: &str = "CONSOLE DRAFT";
 
-/// What is there to show.
+/// What there is to show of what a request created.
 pub enum Reveal {
     /// The request created nothing within the last day.
     None,
@@ -38,9 +38,9 @@ pub enum Reveal {
     Erased {
         /// The record it was about.
         subject: String,
-        /// When.
+        /// When it was erased.
         at: UnixSeconds,
-        /// Whether the operator confirmed that they stored it; otherwise its time was over.
+        /// Whether the operator confirmed that they stored it; otherwise its ten minutes were over.
         is_confirmed: bool,
     },
 }
@@ -122,8 +122,8 @@ impl Ledger {
         Ok(shown)
     }
 
-    /// The secrets and tokens of a record that the console still shows to a caller, who has not confirmed them yet. For each,
-    /// the nonce of its form and until when it is shown.
+    /// The secrets and tokens of a record that the console still shows to a caller, since the caller has not confirmed that
+    /// they are stored. For each, the nonce of its form and until when it is shown.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -138,7 +138,7 @@ impl Ledger {
         Ok(shown.into_iter().map(|reply| (reply.idempotency_key, until(reply.expires_at))).collect())
     }
 
-    /// Erases what a request created and showed. A second call changes nothing.
+    /// Erases the saved reply that shows what a request created. A second call changes nothing.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -148,14 +148,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// Erases what was created [`SHOWN_SECONDS`] ago or earlier.
+    /// Erases the saved replies of the console that are at least [`SHOWN_SECONDS`] old.
     pub(super) async fn erase_shown(&self, now: UnixSeconds) -> Result<(), Error> {
-        // A row has the instant at which it is deleted, a day after it was created.
+        // A row contains when it is deleted, which is a day after it was created.
         self.kernel.storage.erase_shown_replies(now - SHOWN_SECONDS + SAVED_SECONDS, now).await?;
         Ok(())
     }
 
-    /// Keeps a draft, sealed, in place of the one before under the same name.
+    /// Stores a sealed draft. It replaces an earlier one of the same caller, use case and nonce.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].
@@ -182,7 +182,7 @@ impl Ledger {
         Ok(self.kernel.storage.replace_reply(&stored).await?)
     }
 
-    /// A draft, if it is still kept.
+    /// A draft, if it has not expired.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].

@@ -12,20 +12,21 @@ use crate::model::histogram::Counted;
 /// The longest time without a successful commit, in milliseconds. A process that had nothing to commit then commits a
 /// heartbeat.
 pub const BEAT_MILLIS: u64 = 5_000;
-/// How long waiting for the writer may take before writing counts as failed: another process may be making a long change.
+/// How long this process may wait to write before it is not ready, in milliseconds: another process may be making a long
+/// change.
 const WAIT_MAX_MILLIS: i64 = 15_000;
-/// How often the last instant is written, at least.
+/// The longest time between two writes of the last instant ([`super::clocks`]), in milliseconds.
 const INSTANT_MILLIS: i64 = 60_000;
 /// A day in seconds.
 const DAY: i64 = 86_400;
-/// In place of an instant: nothing waits.
+/// In place of a time: nothing waits.
 const NOT: i64 = i64::MAX;
 
 /// What is known of the database.
 #[derive(Debug)]
 pub(super) struct Vitals {
     schema_is_current: AtomicBool,
-    /// Since when this process has waited for the writer, in monotonic milliseconds.
+    /// Since when this process has waited to write, in monotonic milliseconds.
     waiting_since: AtomicI64,
     /// How many commits had succeeded at the last beat.
     committed: AtomicU64,
@@ -62,7 +63,7 @@ pub enum NotReady {
     Stale,
     /// The last commit failed.
     NotWritten,
-    /// Another process has held the writer for too long.
+    /// This process has waited too long to write, since another one was writing.
     WriterTaken,
 }
 
@@ -110,10 +111,10 @@ impl Ledger {
         self.vitals.secrets_expiring.0.store(week, Ordering::Release);
         self.vitals.secrets_expiring.1.store(month, Ordering::Release);
         self.vitals.last_backup.store(storage.last_backup().unwrap_or(0), Ordering::Release);
-        for (channel, (oldest, dead)) in Channel::ALL.into_iter().zip(&self.vitals.backlogs) {
-            let (since, given_up) = storage.backlog_of(channel).await?;
+        for (channel, (oldest, given_up)) in Channel::ALL.into_iter().zip(&self.vitals.backlogs) {
+            let (since, count) = storage.backlog_of(channel).await?;
             oldest.store(since.unwrap_or(NOT), Ordering::Release);
-            dead.store(given_up, Ordering::Release);
+            given_up.store(count, Ordering::Release);
         }
         Ok(())
     }
@@ -123,10 +124,10 @@ impl Ledger {
     pub fn backlogs(&self) -> [(Channel, i64, i64); 2] {
         let now = self.kernel.clock.now();
         let [mails, webhooks] = &self.vitals.backlogs;
-        [(Channel::Mail, mails), (Channel::Webhook, webhooks)].map(|(channel, (oldest, dead))| {
+        [(Channel::Mail, mails), (Channel::Webhook, webhooks)].map(|(channel, (oldest, given_up))| {
             let since = oldest.load(Ordering::Acquire);
             let age = if since == NOT { 0 } else { now.saturating_sub(since).max(0) };
-            (channel, age, dead.load(Ordering::Acquire))
+            (channel, age, given_up.load(Ordering::Acquire))
         })
     }
 

@@ -25,13 +25,13 @@ use crate::services::Services;
 use crate::telemetry;
 use crate::tokens::{InactiveReason, Validity};
 
-/// The names that the cookie of a session has, over https and over http on this machine.
+/// The names of the console's session cookie: over https, and over http on this machine.
 const SESSION_COOKIES: [&str; 2] = ["__Host-mintmark", "mintmark"];
 
 const REQUEST_ONE: &str = "request one with scope=mintmark:manage or scope=mintmark:read, without products";
 
 /// A request whose caller has the permission that its handler needs: `Authorized<Reader>` to read, `Authorized<Manager>`
-/// to change. The body has not been read yet: that of a refused request never is.
+/// to change. The body has not been read yet; the body of a refused request is never read.
 pub struct Authorized<C> {
     /// The caller.
     pub caller: C,

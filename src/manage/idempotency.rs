@@ -32,7 +32,7 @@ pub struct Reply {
     location: Option<String>,
     etag: Option<String>,
     body: String,
-    /// The permissions of the token that the reply was first given to.
+    /// The permissions of the token that first got the reply.
     #[serde(default)]
     permissions: Vec<Permission>,
 }
@@ -153,7 +153,7 @@ pub async fn once<T>(
     let save = SaveReply { request: &named, render: &render_saved, subject: None };
     match create(Some(save)).await {
         Ok(made) => Ok(render(&made).response(false)),
-        // Another process may have answered the same request meanwhile. Then the conflict is with what that one created.
+        // Another process may have answered the same request meanwhile. Then the conflict is with what that process created.
         Err(lost @ (Error::AlreadyAnswered | Error::Conflict(_))) => {
             replay(call, services, &named).await?.ok_or_else(|| lost.into())
         }

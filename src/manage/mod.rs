@@ -1,4 +1,4 @@
-//! The management API: JSON under `/v1` (`docs/management-api.md`). One file per noun, and files for what they share.
+//! The management API: JSON under `/v1` (`docs/management-api.md`). One file per resource, and files for what they share.
 //!
 //! A handler takes [`auth::Authorized`], which has a caller that may read or change; reads the body ([`body`]), query and
 //! page ([`page`]) and preconditions; calls one use case of the services; and writes JSON. Handlers that create something
@@ -35,7 +35,7 @@ use problem::Problem;
 /// store them.
 ///
 /// # Errors
-/// None of its own.
+/// Only those of `next`.
 pub async fn finish(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

@@ -17,7 +17,7 @@ use crate::model::page::{Items, Page};
 use crate::vault::root::Subkeys;
 
 const MAC_LEN: usize = 32;
-/// How many parameters a query may have. Each is compared with all others.
+/// The most parameters that a query may have. There is a limit because each is compared with all others.
 const PARAMETERS_MAX: usize = 64;
 
 /// The query parameters of a request, to be taken by name. Each may be sent once.

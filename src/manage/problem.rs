@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_cause_of_a_503_does_not_leave() {
+    async fn the_cause_of_a_503_is_not_in_the_reply() {
         let cause = Error::Crypto("secret cause".to_owned());
         let (status, body, headers) = read(cause.into()).await;
         assert_eq!(status, 503);

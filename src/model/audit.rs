@@ -58,7 +58,8 @@ pub enum Action {
     ClientDeleted,
     /// A secret was added to a client.
     SecretCreated,
-    /// A secret, a token or a setup link left the service in the clear, later than in the reply that created it.
+    /// A secret, a token or a setup link left the service in the clear: on a page or in a file of the console, or in a
+    /// repeated reply.
     SecretShown,
     /// A secret was removed from a client.
     SecretDeleted,
@@ -74,7 +75,8 @@ pub enum Action {
     TokenCreated,
     /// An access token was revoked.
     TokenRevoked,
-    /// All access tokens of a client were revoked, or a part of them before a change that ends them.
+    /// All access tokens of a client were revoked; or some of them, ahead of a change that ends many; or tokens that a
+    /// deleted signing key had signed.
     TokensRevoked,
     /// A signing key was generated or imported.
     KeyCreated,
@@ -102,7 +104,7 @@ pub enum Action {
     SetupLinkCreated,
     /// An operator signed in to the console.
     SignedIn,
-    /// Somebody could not sign in to the console.
+    /// A sign-in to the console was refused.
     SignInRefused,
     /// An operator signed out.
     SignedOut,

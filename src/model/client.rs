@@ -58,8 +58,8 @@ pub struct ApiClient {
     pub version: i64,
 }
 
-/// How many tokens of a client are active at a time. Tokens that an administrator generates do not count towards a number,
-/// and are not revoked by it.
+/// How many tokens of a client are active at a time. With [`ActiveTokens::AtMost`], tokens that an administrator generates do
+/// not count and are not revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActiveTokens {
     /// Any number.
@@ -69,7 +69,7 @@ pub enum ActiveTokens {
         /// For how long the replaced token stays valid, in seconds.
         grace_seconds: i64,
     },
-    /// This many: a token beyond it revokes the oldest, at once.
+    /// At most this many: one more token revokes the oldest at once.
     AtMost(i64),
 }
 
@@ -127,14 +127,14 @@ pub struct ClientRecord {
 }
 
 impl ClientRecord {
-    /// The address that it last authenticated from, as far as its present secrets tell.
+    /// The address that it last authenticated from with one of `secrets`, if that is known.
     pub fn last_used_from(&self) -> Option<&str> {
         let last = self.secrets.iter().filter(|secret| secret.last_used_from.is_some());
         last.max_by_key(|secret| secret.last_used_at)?.last_used_from.as_deref()
     }
 }
 
-/// What a list shows of an API client that one of its rows names.
+/// What a list of other records, such as audit events, shows about an API client that a record refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientName {
     /// Its label.

@@ -19,8 +19,8 @@ pub trait Clock: Send + Sync + Debug {
     /// Milliseconds since the Unix epoch.
     fn now_millis(&self) -> i64;
 
-    /// Milliseconds since some moment of this process. Unlike [`Clock::now_millis`] it never goes back and is never set,
-    /// so durations are measured by it.
+    /// Milliseconds since some moment in the life of this process. Unlike [`Clock::now_millis`] it never goes back and is
+    /// never set, so durations are measured by it.
     fn monotonic_millis(&self) -> i64;
 
     /// [`Clock::now_millis`] and [`Clock::monotonic_millis`] of one moment.
@@ -44,7 +44,7 @@ pub trait Clock: Send + Sync + Debug {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-/// A moment of this process, from which monotonic time is counted.
+/// The moment at which monotonic time begins in this process.
 #[expect(clippy::disallowed_methods, reason = "this is the one place where the machine's clock is read")]
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -62,21 +62,21 @@ impl Clock for SystemClock {
     }
 }
 
-/// Measures how long something takes, for the metrics. Nothing is decided by it.
+/// Measures how long something takes, for the metrics. No decision depends on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Begins now.
+    /// Starts now.
     #[expect(
         clippy::disallowed_methods,
-        reason = "a duration is measured here, and nothing is decided by it"
+        reason = "a duration is measured here, and no decision depends on it"
     )]
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// The time since the beginning.
+    /// The time since the start.
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
@@ -85,11 +85,11 @@ impl Stopwatch {
 /// A clock that moves only when it is moved. For tests, benches and simulations.
 #[derive(Debug)]
 pub struct ManualClock {
-    /// Monotonic time, in milliseconds like the others.
+    /// Monotonic time, in milliseconds.
     passed: AtomicI64,
-    /// The difference between what the clock shows and `passed`.
+    /// The difference between what the clock shows and `passed`, in milliseconds.
     offset: AtomicI64,
-    /// By how much the clock is ahead of that of the database.
+    /// By how many milliseconds this clock is ahead of the clock of the database.
     ahead: AtomicI64,
 }
 
@@ -157,7 +157,7 @@ pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
 
-/// Reads a date of HTTP (RFC 9110 §5.6.7, `Sun, 06 Nov 1994 08:49:37 GMT`). `None` for any other text.
+/// Reads an HTTP date (RFC 9110 §5.6.7, `Sun, 06 Nov 1994 08:49:37 GMT`). `None` for any other text.
 pub fn from_http_date(text: &str) -> Option<UnixSeconds> {
     OffsetDateTime::parse(text, &Rfc2822).ok().map(OffsetDateTime::unix_timestamp)
 }

@@ -1,4 +1,4 @@
-//! A delivery: what is sent to one recipient about one event, by mail or as a webhook, and what became of it.
+//! A delivery: what is sent to one recipient about one event, by mail or as a webhook, and the results of its attempts.
 
 use super::clock::UnixSeconds;
 use super::mail::MailKind;
@@ -47,7 +47,7 @@ pub struct NewDelivery {
     pub kind: String,
     /// A mail address, or the id of a webhook.
     pub recipient: String,
-    /// What must not get too many requests at once: [`MAIL_HOST`], or host and port of the URL.
+    /// The host that must not get too many requests at once: [`MAIL_HOST`], or host and port of the URL.
     pub host: String,
     /// The workspace it is about; `None` for the platform.
     pub workspace_id: Option<String>,
@@ -65,7 +65,7 @@ pub struct NewDelivery {
     pub first_attempt_at: UnixSeconds,
 }
 
-/// A delivery that this process may send now: nobody else does before the lease ends.
+/// A delivery that this process may send now: no other process sends it before the lease ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
     /// UUIDv7.
@@ -88,13 +88,13 @@ pub struct Claimed {
     pub occurrences: i64,
     /// When it was queued.
     pub queued_at: UnixSeconds,
-    /// Which attempt this is, from 1. A result is stored only while attempt and owner are still those of the row.
+    /// Which attempt this is, from 1. A result is stored only if the row still has this attempt and this owner.
     pub attempt: i64,
     /// The process that has the lease.
     pub owner: String,
 }
 
-/// What was seen of an attempt, for those who look for the fault.
+/// The reply to an attempt, and the error if it failed: shown to those who look for the cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// The status of the reply, of SMTP or HTTP.
@@ -105,19 +105,19 @@ pub struct Report {
     pub reply: Option<String>,
 }
 
-/// What became of an attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The other side took it.
+    /// The receiver accepted it.
     Sent(Report),
     /// It is tried again.
     Retry {
-        /// How many seconds the other side asks to be left alone, if it does.
+        /// How many seconds the receiver asks to wait (`Retry-After`); `None` if it does not say.
         retry_after: Option<i64>,
-        /// What was seen.
+        /// The reply and the error.
         report: Report,
     },
-    /// It will never be taken: no more attempts.
+    /// It will never be accepted: no more attempts.
     Dead(Report),
 }
 
@@ -152,7 +152,7 @@ pub struct Delivery {
     pub next_attempt_at: UnixSeconds,
     /// When it was sent.
     pub sent_at: Option<UnixSeconds>,
-    /// Since when it is given up.
+    /// When it was given up.
     pub dead_at: Option<UnixSeconds>,
     /// When it was tried last.
     pub last_attempt_at: Option<UnixSeconds>,
@@ -165,7 +165,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Whether it still has what it would carry: a setup link is erased when its mail is sent or given up.
+    /// Whether its body is complete: a setup link is erased from it when the mail is sent or given up.
     pub fn is_whole(&self) -> bool {
         self.kind != MailKind::SetupLink.as_str() || (self.sent_at.is_none() && self.dead_at.is_none())
     }

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_detail_for_a_pointer_and_those_below_it() {
+    fn the_first_error_of_a_pointer_is_kept_and_the_number_is_limited() {
         let mut errors = FieldErrors::default();
         errors.add("/products/1", "must be a string");
         errors.add("/products/1", "is required");

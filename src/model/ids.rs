@@ -63,7 +63,8 @@ pub fn uuid_v7(now_millis: i64, random: [u8; 10]) -> String {
 pub struct OrderedIds(AtomicU64);
 
 impl OrderedIds {
-    /// The next id. Its instant is `now_millis`, or the one of the last id if that is later or the counter is used up.
+    /// The next id. Its instant is `now_millis`, or that of the last id if that is later. If the counter of this millisecond is
+    /// used up, it is the next millisecond.
     pub fn next(&self, now_millis: i64, mut random: [u8; 10]) -> String {
         let now = u64::try_from(now_millis).unwrap_or(0) << 12;
         let after = |last: u64| now.max(last.saturating_add(1));

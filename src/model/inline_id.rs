@@ -1,5 +1,5 @@
-//! Ids that are stored inline in a record. A request mostly reads the record of another client than the request before, so the
-//! processor has to fetch it from memory; an id stored elsewhere would be one more place to fetch.
+//! Ids that are stored inline in a record. Consecutive requests mostly come from different clients, so the record of a client
+//! is rarely in the cache of the processor. An id stored elsewhere would be a second read from memory.
 
 use std::fmt;
 use std::ops::Deref;
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_text_or_nothing() {
+    fn an_id_keeps_its_text_and_long_or_non_ascii_texts_are_refused() {
         for text in ["", "a", "cl_0123456789012345678901"] {
             let id = ClientId::new(text).unwrap();
             assert_eq!(
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_that_of_the_texts() {
+    fn ids_sort_like_their_texts() {
         let texts = ["b", "", "ab", "a", "B", "aa"];
         let mut ids = texts.map(|text| SecretId::new(text).unwrap());
         let mut sorted = texts;

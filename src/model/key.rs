@@ -54,7 +54,7 @@ impl FromStr for Alg {
     }
 }
 
-/// Which tokens a key signs. Never-expiring tokens have separate keys, because those must stay published.
+/// Which tokens a key signs. Never-expiring tokens have separate keys, because these keys must stay published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UseFor {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::clock::UnixSeconds;
 
-/// The message of a mail. Its text is rendered when it is sent.
+/// What a mail is about. Its text is rendered when it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailKind {
     /// A client was created.
@@ -15,7 +15,7 @@ pub enum MailKind {
     ClientDisabled,
     /// A client was enabled again.
     ClientEnabled,
-    /// A product or a permission was taken from a client.
+    /// A product or a permission was removed from a client.
     ProductsTaken,
     /// A client was deleted.
     ClientDeleted,
@@ -37,7 +37,7 @@ pub enum MailKind {
     TokenRevoked,
     /// All access tokens of a client were revoked.
     TokensRevoked,
-    /// The tokens signed by a key were revoked with it.
+    /// A signing key was deleted, and the tokens that it had signed were revoked.
     KeyRevoked,
     /// A setup link replaced the ways to sign in of an operator; the mail goes to the operator.
     WaysInReplaced,
@@ -46,7 +46,7 @@ pub enum MailKind {
     /// A webhook was disabled because its receiver is gone or has failed for days; the mail goes to those who administer
     /// the workspace.
     WebhookDisabled,
-    /// A webhook request was given up; the mail goes to those who administer the workspace, once a day.
+    /// A webhook request was given up; the mail goes to those who administer the workspace, at most once a day.
     DeliveryFailed,
     /// Too much happened for separate mails: one row with a count.
     Summary,

@@ -12,7 +12,7 @@ pub enum Member<T> {
     Value(T),
 }
 
-/// A value of a member that accepts words and whole numbers.
+/// A value of a member that accepts a word or a whole number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WordOrNumber {
     /// A word; the rule of the member decides whether it is accepted.
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_value_is_a_value() {
+    fn an_absent_member_and_null_have_no_value() {
         assert_eq!(Member::from(Some(1)).value(), Some(&1));
         assert_eq!(Member::<i64>::Null.value(), None);
         assert!(Member::<i64>::from(None).is_absent() && !Member::<i64>::Null.is_absent());

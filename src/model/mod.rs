@@ -1,6 +1,6 @@
-//! The nouns that every other module uses: ids, workspaces, products, clients, secrets, keys, audit, mail, deliveries, time.
+//! The types that every other module uses: ids, workspaces, products, clients, secrets, keys, audit, mail, deliveries, time.
 //!
-//! Pure data and pure rules: no clock, no random numbers, no SQL, no HTTP.
+//! Data and rules, without random numbers, SQL or HTTP. Only `clock` reads the clock of the machine.
 
 pub mod audit;
 pub mod audit_entry;

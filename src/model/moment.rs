@@ -35,7 +35,7 @@ fn utc(at: UnixSeconds) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(at).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// How long ago: `just now`, `3 hours ago`, and from a month on the day.
+/// How long ago: `just now`, `3 hours ago`; from 31 days on, the date.
 pub(crate) fn ago(now: UnixSeconds, at: UnixSeconds) -> String {
     match now.saturating_sub(at) {
         ..MINUTE => "just now".to_owned(),
@@ -44,7 +44,7 @@ pub(crate) fn ago(now: UnixSeconds, at: UnixSeconds) -> String {
     }
 }
 
-/// How long until: `in 3 hours`, and `now` for what has passed.
+/// How long until: `in 3 hours`, and `now` for an instant that has passed.
 pub(crate) fn until(now: UnixSeconds, at: UnixSeconds) -> String {
     match at.saturating_sub(now) {
         ..=0 => "now".to_owned(),
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words() {
+    fn instants_and_spans_are_written_in_words() {
         let now = 1_790_000_000;
         assert_eq!(exact(now), "21 Sep 2026, 14:13 UTC");
         assert_eq!(exact_to_the_second(now), "21 Sep 2026, 14:13:20 UTC");

@@ -33,7 +33,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn addresses_networks_and_mapped_forms() {
+    fn addresses_and_networks_are_read_in_canonical_form() {
         for (text, read) in [
             ("203.0.113.7", "203.0.113.7/32"),
             ("203.0.113.0/24", "203.0.113.0/24"),

@@ -69,7 +69,7 @@ impl Role {
 pub enum OperatorStatus {
     /// May sign in.
     Active,
-    /// May not; sessions have ended.
+    /// May not sign in; their sessions have ended.
     Disabled,
 }
 
@@ -150,7 +150,7 @@ pub struct Operator {
     pub roles: Vec<Role>,
     /// `oidc:NAME` if the claims of that provider decide the roles; `None` if administrators do.
     pub role_source: Option<String>,
-    /// The ways in that are set up, in order: of `passkey`, `password`, `totp`, `oidc`.
+    /// The ways in that are set up, in this order: `passkey`, `password`, `totp`, `oidc`.
     pub sign_in: Vec<Way>,
     /// When they last signed in.
     pub last_sign_in_at: Option<UnixSeconds>,
@@ -203,7 +203,7 @@ pub struct StoredPassword {
     pub password_hash: Option<String>,
     /// Whether the operator may sign in.
     pub status: OperatorStatus,
-    /// The sealed secret of the authenticator app, once a code of it was seen.
+    /// The sealed secret of the authenticator app; `None` until the operator has confirmed it with a code.
     pub totp_secret: Option<Vec<u8>>,
 }
 
@@ -226,7 +226,7 @@ pub struct StoredPasskey {
     pub alg: i64,
     /// The last counter seen; 0 for authenticators that do not count.
     pub sign_count: i64,
-    /// How its owner calls it.
+    /// The name that its owner gave it.
     pub name: String,
     /// When it was added.
     pub created_at: UnixSeconds,
@@ -266,13 +266,13 @@ pub struct StoredSession {
     pub created_at: UnixSeconds,
     /// When it was last used, at most a minute late.
     pub last_used_at: UnixSeconds,
-    /// It ends then, however much it is used.
+    /// When it ends, even if it is in use.
     pub ends_at: UnixSeconds,
     /// When they last proved who they are.
     pub authenticated_at: UnixSeconds,
     /// Where they signed in from.
     pub source_ip: Option<String>,
-    /// The browser, in its own words.
+    /// The `User-Agent` header of the browser.
     pub user_agent: Option<String>,
 }
 

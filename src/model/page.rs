@@ -35,7 +35,8 @@ pub struct Items<T> {
 }
 
 impl<T> Items<T> {
-    /// Cuts a read of `limit + 1` rows into a page. `key` gives an item's ordering key.
+    /// Makes a page of rows that were read with a limit of `limit + 1`: one row more means that another page follows. `key`
+    /// gives an item's ordering key.
     pub fn cut(mut rows: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;

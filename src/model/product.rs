@@ -58,7 +58,7 @@ mod tests {
     use super::{is_audience, is_product_code};
 
     #[test]
-    fn audiences() {
+    fn an_audience_is_an_absolute_uri_without_a_fragment() {
         for good in [
             "https://api.example.com",
             "urn:example:api",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn codes() {
+    fn a_product_code_has_only_its_characters_and_is_no_permission() {
         for good in ["gst", "e-invoicing", "a", "0.b_c:d", &"x".repeat(64)] {
             assert!(is_product_code(good), "{good}");
         }

@@ -1,5 +1,5 @@
-//! Why a request of an API client was refused: one closed list for the log, for the feed of refusals and for the counts,
-//! with what to do about each. The reply to the client is less exact, so that it tells nothing about others.
+//! Why a request of an API client was refused: one closed list for the log, for the stored refusals and for the counts, with
+//! what to do about each. The reply to the client is less exact, so that it reveals nothing about other clients.
 
 use super::clock::UnixSeconds;
 use super::secret::SecretFault;
@@ -7,7 +7,8 @@ use super::secret::SecretFault;
 /// Why an OAuth endpoint refused a request. The names are part of the API (`RefusalReason` in `openapi.yaml`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// The request uses no authentication method, or one that no client can have used.
+    /// The request has no client id and secret that can be read: it uses no authentication method, or one that is not offered,
+    /// or its `Authorization` header cannot be decoded.
     NoUsableCredentials,
     /// The value of `Basic` is the credentials themselves instead of base64 of them.
     BasicNotEncoded,
@@ -29,19 +30,19 @@ pub enum Refusal {
     WorkspaceSuspended,
     /// The source address is not in the client's `allowed_ips`.
     AddressNotAllowed,
-    /// The request is not as the endpoint needs it.
+    /// The request does not have the form that the endpoint requires.
     MalformedRequest,
     /// The grant type is not `client_credentials`.
     UnsupportedGrantType,
     /// The scope does not follow the grammar of RFC 6749 §3.3.
     MalformedScope,
-    /// The client is not granted what it asked for, or nothing at all.
+    /// The client requested a scope that it is not granted, or is granted nothing at all.
     ScopeNotGranted,
     /// A resource is not an audience of the scope (RFC 8707).
     TargetNotGranted,
     /// Never-expiring tokens are no longer allowed by the workspace or a product.
     NeverExpiresNotAllowed,
-    /// What was to be revoked is a token of another kind (RFC 7009 §2.2.1).
+    /// The token to be revoked is not an access token (RFC 7009 §2.2.1).
     UnsupportedTokenType,
     /// The token to be revoked was issued to another client.
     TokenOfAnotherClient,
@@ -123,15 +124,16 @@ impl Refusal {
                  piece, without line ends."
             }
             Self::MalformedSecret(SecretFault::WhiteSpace) => {
-                "The secret has white space or a line end before or after it. Enter it again in the calling system without them."
+                "The secret has white space or a line end before or after it. Enter it again in the calling system without \
+                 them."
             }
             Self::MalformedSecret(SecretFault::Length) => {
-                "The secret is not complete or has something added: it has 53 characters. Check that the field of the calling \
-                 system is long enough, and enter the secret again."
+                "The secret is not complete or has something added: a secret has 53 characters. Check that the field of the \
+                 calling system is long enough, and enter the secret again."
             }
             Self::MalformedSecret(SecretFault::Alphabet) => {
-                "The secret has a character that no secret has: after mms_ it has only letters and digits. Enter it again in \
-                 the calling system."
+                "The secret has a character that no secret has: after mms_, a secret has only letters and digits. Enter it \
+                 again in the calling system."
             }
             Self::MalformedSecret(SecretFault::Checksum) => {
                 "A character of the secret is wrong. Copy it again, or add a new secret and enter that one in the calling \
@@ -160,10 +162,10 @@ impl Refusal {
                  client. If the address is right, add it or its network there."
             }
             Self::MalformedRequest => {
-                "The request is not as the endpoint needs it. Correct it in the calling system."
+                "The request does not have the form that the endpoint requires. Correct it in the calling system."
             }
             Self::UnsupportedGrantType => {
-                "The calling system asked with another grant type. Set it to client_credentials."
+                "The calling system used another grant type. Set grant_type to client_credentials."
             }
             Self::MalformedScope => {
                 "The scope has characters that no scope has. Write scope names with a space between them, or leave the field \
@@ -182,10 +184,10 @@ impl Refusal {
                  client a token_expiry with an end."
             }
             Self::UnsupportedTokenType => {
-                "The client asked to revoke something else than an access token. Only access tokens can be revoked."
+                "The client asked to revoke something other than an access token. Only access tokens can be revoked."
             }
             Self::TokenOfAnotherClient => {
-                "The client asked to revoke a token of another client. Each client revokes its own."
+                "The client asked to revoke a token of another client. A client can revoke only its own tokens."
             }
         }
     }
@@ -205,7 +207,7 @@ impl Refusal {
         )
     }
 
-    /// Whether the client was found before the request was refused. Otherwise the id that it names may be anybody's text.
+    /// Whether the client was found before the request was refused. Otherwise the client id in the request may be any text.
     pub fn is_of_known_client(self) -> bool {
         !matches!(
             self,

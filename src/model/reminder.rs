@@ -45,7 +45,7 @@ pub struct End {
 }
 
 impl End {
-    /// The place in that order after everything that ends at `at` or before.
+    /// The place after everything that ends at `at` or before.
     pub fn after(at: UnixSeconds) -> Self {
         Self { at: at.saturating_add(1), id: String::new() }
     }
@@ -56,7 +56,7 @@ impl End {
 pub struct Ending {
     /// When, and what.
     pub end: End,
-    /// Since when it exists.
+    /// When it was created or issued.
     pub began_at: UnixSeconds,
     /// The client it belongs to.
     pub client_id: String,
@@ -68,6 +68,7 @@ pub struct Ending {
     pub scope: Option<String>,
     /// Whether the workspace of the client is suspended.
     pub is_suspended: bool,
-    /// Of a token that the client requested itself: whether the client has a later one of the same scope.
+    /// Of a token that the client requested itself: whether the client has requested another one with the same scope that ends
+    /// later.
     pub is_renewed: bool,
 }

@@ -70,7 +70,7 @@ mod tests {
     use super::{is_well_formed, tokens};
 
     #[test]
-    fn grammar() {
+    fn a_scope_has_only_the_characters_of_the_grammar() {
         for good in ["", "gst", "gst e-invoicing", "!#[]~", " gst", "gst ", "a  b"] {
             assert!(is_well_formed(good), "{good:?}");
         }

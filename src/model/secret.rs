@@ -1,4 +1,4 @@
-//! Client secrets: the plain one, which exists only when it is created, and its record, which holds only a MAC.
+//! Client secrets: the secret in the clear, and its stored record, which holds only a MAC.
 
 use std::fmt;
 
@@ -65,7 +65,7 @@ pub enum SecretFault {
     WhiteSpace,
     /// It is shorter or longer than a secret.
     Length,
-    /// It has a character that no secret has.
+    /// It has a character other than letters and digits after its prefix.
     Alphabet,
     /// Its checksum is not that of the rest: a character is wrong.
     Checksum,
@@ -86,7 +86,7 @@ pub fn fault(text: &str) -> Option<SecretFault> {
     }
 }
 
-/// A client secret as stored. The plain one cannot be recovered from it.
+/// A client secret as stored. The secret itself cannot be recovered from it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientSecret {
     /// UUIDv7.
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn format_and_checksum() {
+    fn a_secret_with_a_wrong_form_or_checksum_is_malformed() {
         // CRC-32/ISO-HDLC's check value, so that scanners written elsewhere agree.
         assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
         let secret = PlainSecret::from_random(&[0xab; 32]);

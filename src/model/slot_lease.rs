@@ -1,12 +1,12 @@
 //! How status slots are allocated: in leases, in an order that does not reveal when a token was issued
-//! (draft-ietf-oauth-status-list-21 §13.2).
+//! (draft-ietf-oauth-status-list-21 §12.4).
 
 use super::status::{SLOTS_PER_LIST, Slot};
 
 /// The tokens that a list is for. Each kind has its own lists, since they end at different times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListKind<'a> {
-    /// Generations of clients, which all their stateless tokens share.
+    /// Generations of clients: all stateless tokens of one generation share its slot.
     Generations,
     /// Recorded tokens that expire.
     Expiring,
@@ -24,7 +24,7 @@ impl<'a> ListKind<'a> {
         }
     }
 
-    /// The key with which the list ends.
+    /// The key whose tokens the list is for, if it is for one key: the list ends with that key.
     pub fn kid(self) -> Option<&'a str> {
         match self {
             Self::Generations | Self::Expiring => None,
@@ -64,7 +64,7 @@ impl Iterator for Lease {
 
 const HALF_ROUNDS: u32 = 10;
 
-/// A permutation of the indices of a list, so that a slot does not reveal when its token was issued (draft-21 §13.2):
+/// A permutation of the indices of a list, so that a slot does not reveal when its token was issued (draft-21 §12.4):
 /// an unbalanced Feistel network over 8 + 9 bits, keyed by the list's seed.
 fn permute(seed: [u8; 16], position: u32) -> u32 {
     let key = u128::from_le_bytes(seed);
@@ -79,7 +79,7 @@ fn permute(seed: [u8; 16], position: u32) -> u32 {
     left << 9 | right
 }
 
-/// A keyed function of a few bits: the finisher of splitmix64, once for each half of the key.
+/// A keyed function of a few bits: the finalizer of SplitMix64, once for each half of the key.
 fn scramble(key: u128, round: u32, input: u32) -> u32 {
     let mix = |mut word: u64| {
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,7 +1,7 @@
 //! Status slots: the place of a token in a Token Status List (draft-ietf-oauth-status-list-21), and the status it holds.
 //! How slots are allocated is in [`super::slot_lease`].
 
-/// Where the lists are served, below the issuer; each at its number.
+/// The path of the lists below the issuer. The number of a list follows it.
 pub const STATUS_LISTS_PATH: &str = "/oauth2/status-lists";
 
 /// The URI of a list (draft-ietf-oauth-status-list-21 §6.1).
@@ -36,7 +36,7 @@ impl Slot {
         self.idx / SLOTS_PER_PART
     }
 
-    /// The slot of two columns; `None` unless both hold one.
+    /// The slot in two columns; `None` if one of them is empty or there is no such index.
     pub fn from_columns(list: Option<i64>, idx: Option<i64>) -> Option<Self> {
         let idx = u32::try_from(idx?).ok().filter(|idx| *idx < SLOTS_PER_LIST)?;
         Some(Self { list: list?, idx })
@@ -78,7 +78,7 @@ impl Mark {
 }
 
 /// Applies a mark to the slot `idx` in `bits`, which begin at the slot `first`. Returns whether anything changed; an
-/// index beyond `bits` changes nothing.
+/// index outside of `bits` changes nothing.
 pub fn mark(bits: &mut [u8], first: u32, idx: u32, mark: Mark) -> bool {
     let offset = idx.wrapping_sub(first);
     let shift = (offset % 4) * 2;

@@ -54,7 +54,7 @@ pub(crate) fn check_name(text: &str, length: RangeInclusive<usize>) -> Result<()
     Ok(())
 }
 
-/// `text` as it can be shown in a mail, whatever it is: white space and line ends as single spaces, nothing that hides or
+/// `text` as it can be shown in a mail, whatever it contains: white space and line ends as single spaces, nothing that hides or
 /// changes the reading direction, and at most `max` characters; what is longer ends in an ellipsis.
 pub(crate) fn shown(text: &str, max: usize) -> String {
     let mut shown = String::new();
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_shown_stays_in_its_line() {
+    fn shown_text_is_one_line_without_hidden_characters() {
         for (text, expected) in [
             ("SAP S/4HANA", "SAP S/4HANA"),
             ("  a\r\n Bcc: x\t\0b ", "a Bcc: x b"),
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_and_nothing_else_is_hidden_in_them() {
+    fn text_of_several_lines_has_no_hidden_characters_but_line_ends() {
         for good in ["", "a", "a\nb\r\nc\rd\n", "क्‍ष", "👩‍💻", &"ä".repeat(500)] {
             assert_eq!(check_lines(good, 500), Ok(()), "{good:?}");
         }
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses() {
+    fn an_address_is_a_plain_local_part_and_domain() {
         let b = "b".repeat(62);
         let longest = format!("{}@{b}.{b}.{b}", "a".repeat(64));
         assert_eq!(longest.len(), 253);

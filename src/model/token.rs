@@ -45,7 +45,7 @@ pub struct RecordedToken {
 }
 
 impl RecordedToken {
-    /// Whether it is live at `now` by its own row.
+    /// Whether its row says that it is live at `now`. The states of its client, workspace and key count too.
     pub fn is_live(&self, now: UnixSeconds) -> bool {
         self.revoked_at.is_none()
             && self.revoke_at.is_none_or(|at| at > now)

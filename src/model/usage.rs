@@ -14,7 +14,7 @@ pub const HOUR: i64 = 3_600;
 /// The seconds of a day.
 pub const DAY: i64 = 86_400;
 
-/// What a request of a client came to.
+/// The result of a request of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It got a token.
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks_are_of_one_size() {
+    fn a_network_is_24_bits_of_ipv4_or_48_of_ipv6() {
         for (source, network) in [
             ("203.0.113.7", "203.0.113.0/24"),
             ("::ffff:203.0.113.7", "203.0.113.0/24"),

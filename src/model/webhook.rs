@@ -18,14 +18,14 @@ pub const AUDIT_CHECKPOINT: &str = "audit.checkpoint";
 /// The event that a person sends to try a webhook. Only this webhook gets it, whichever events it names.
 pub const WEBHOOK_TEST: &str = "webhook.test";
 
-/// Why a webhook gets nothing.
+/// Why a webhook is disabled and gets nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disabled {
     /// Somebody disabled it.
     Administrator,
     /// Its receiver answered 410 Gone.
     Gone,
-    /// For days, every delivery failed.
+    /// Every delivery failed for [`FAILING_MAX_SECONDS`].
     Failing,
 }
 
@@ -66,7 +66,7 @@ pub struct Webhook {
     pub events: Events,
     /// Free text about it.
     pub description: Option<String>,
-    /// Why it gets nothing; `None` while it is active.
+    /// Why it is disabled; `None` while it is active.
     pub disabled: Option<Disabled>,
     /// The key that verifies `v1a` signatures: `whpk_…`.
     pub public_key: String,
@@ -90,10 +90,10 @@ impl Webhook {
 /// Which events a webhook gets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Events {
-    /// All but those that have to be named.
+    /// All except [`STATUS_LIST_CHANGED`] and [`AUDIT_CHECKPOINT`].
     #[default]
     Usual,
-    /// Those that one of these patterns names: `*`, `noun.*` or the name of an event.
+    /// Those that one of these patterns matches: `*`, `noun.*` or the name of an event.
     Named(Vec<String>),
 }
 

@@ -2,7 +2,7 @@
 
 use super::clock::UnixSeconds;
 
-/// The built-in workspace of the operator of the service.
+/// The built-in workspace of those who run the service.
 pub const PLATFORM: &str = "platform";
 
 /// A workspace as stored.

@@ -20,8 +20,9 @@ const JSON: &str = "application/json";
 /// The largest body of an OAuth request, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-const NOT_UTF8_FORM: OAuthError =
-    OAuthError::InvalidRequest("the body is not a UTF-8 form: check percent-encoding, without NUL bytes");
+const NOT_UTF8_FORM: OAuthError = OAuthError::InvalidRequest(
+    "the body is not a form in UTF-8: check its percent-encoding, and send no NUL bytes",
+);
 
 /// A body, by its media type.
 #[derive(Debug)]
@@ -100,7 +101,7 @@ pub(super) fn each(
     Ok(())
 }
 
-/// A parameter that may be sent once. An empty value counts as absent, but a second value after it is refused all the same.
+/// A parameter that may be sent once. An empty value counts as absent, but a second value after it is still refused.
 #[derive(Debug, Default)]
 pub(super) struct Once {
     seen: bool,

@@ -52,7 +52,7 @@ impl Refusal {
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
-                "the statuses cannot be read at the moment: wait for the seconds in Retry-After",
+                "the list cannot be served at the moment: wait for the seconds in Retry-After",
             ),
         }
     }

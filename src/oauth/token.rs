@@ -1,4 +1,4 @@
-//! `POST /oauth2/token`: client credentials for an access token (RFC 6749 §4.4, RFC 8707).
+//! `POST /oauth2/token`: exchanges client credentials for an access token (RFC 6749 §4.4, RFC 8707).
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -137,7 +137,7 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, door: &Door) -> Result<
     })
 }
 
-/// Why a client is refused a token; `None` if the service is to blame.
+/// Why a client is refused a token; `None` if the reason is in the service and not in the request.
 fn reason_of(error: &IssueError) -> Option<Refusal> {
     Some(match error {
         IssueError::Grant(GrantError::MalformedScope) => Refusal::MalformedScope,

@@ -50,9 +50,9 @@ enum Refusal {
     NoToken,
     /// Its token is not valid; the text says what to do.
     InvalidToken(Cow<'static, str>),
-    /// Its token does not include these products.
+    /// Its token does not include all of these products.
     LacksProducts(String),
-    /// The query of the proxy has something else than `product` parameters with valid product codes.
+    /// The query of the proxy has something other than `product` parameters with valid product codes.
     MalformedQuery,
     /// The state of the token cannot be read.
     Unavailable,
@@ -65,8 +65,9 @@ const TWO_TOKENS: Refusal = Refusal::InvalidToken(Cow::Borrowed("more than one t
 const WITHOUT_SCHEME: Refusal = Refusal::InvalidToken(Cow::Borrowed(
     "the Authorization header lacks the word Bearer before the token: send Authorization: Bearer TOKEN",
 ));
-const BOUND: Refusal =
-    Refusal::InvalidToken(Cow::Borrowed("the token is bound to a key, and no proof of that key was sent"));
+const BOUND: Refusal = Refusal::InvalidToken(Cow::Borrowed(
+    "the token is bound to a key (cnf), and this endpoint does not check proofs: use a token without cnf",
+));
 
 /// Any method on `/oauth2/verify`.
 pub async fn any(request: HttpRequest, door: Data<Door>) -> HttpResponse {

@@ -86,7 +86,7 @@ impl Operators {
         let has_totp = session.operator.sign_in.contains(&Way::Totp);
         if matches!(way_in, WayIn::Totp { .. }) && !session.operator.sign_in.contains(&Way::Password) {
             return Err(Error::Conflict(
-                "an authenticator app goes with a password: set one first".to_owned(),
+                "an authenticator app is used together with a password: set a password first".to_owned(),
             ));
         }
         let prepared = self.prepare(operator_id, way_in, has_totp).await?;
@@ -159,7 +159,7 @@ impl Operators {
         self.ledger.commit(tx).await
     }
 
-    /// Ten new recovery codes, shown once, in place of those before.
+    /// Makes ten new recovery codes, which are shown once and replace the earlier ones.
     ///
     /// # Errors
     /// [`Error::Conflict`] without an authenticator app; [`Error::Storage`], [`Error::Crypto`].
@@ -176,7 +176,7 @@ impl Operators {
         let operator = tx.operator(operator_id).await?.ok_or(Error::NotFound(OPERATOR))?;
         if !operator.sign_in.contains(&Way::Totp) {
             return Err(Error::Conflict(
-                "recovery codes stand in for an authenticator app: set one up first".to_owned(),
+                "recovery codes replace codes of an authenticator app: set up an app first".to_owned(),
             ));
         }
         tx.set_recovery_codes(operator_id, &hashes).await?;

@@ -1,4 +1,4 @@
-//! What a request says of an operator, and the rules that the members keep.
+//! What a request to create or change an operator sets, and the rules for each member.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::model::{ids, text};
 /// The most roles of an operator.
 const ROLES_MAX: usize = 200;
 
-/// What a request says of an operator. `null` takes the default.
+/// What a request sets of an operator. `null` means the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OperatorChange {
     /// The address they sign in with; an operator must have one, and no other may have it.

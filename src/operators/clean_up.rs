@@ -1,4 +1,4 @@
-//! Deletes what has ended: sessions, setup links, states, and networks that nobody signs in from any more.
+//! Deletes expired sessions, setup links and states, and the networks that operators no longer sign in from.
 
 use super::Operators;
 use super::sessions::IDLE_SECONDS;
@@ -11,7 +11,7 @@ const NETWORK_KEPT: i64 = 180 * 86_400;
 const BATCH: u32 = 500;
 
 impl Operators {
-    /// Deletes, in small batches, what has ended.
+    /// Deletes what has expired, in small batches.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before the error stays deleted.

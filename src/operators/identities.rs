@@ -29,7 +29,7 @@ pub struct Claims<'a> {
     pub roles: &'a [String],
 }
 
-/// What came of the claims.
+/// The outcome of a sign-in with claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimsCheck {
     /// The operator has signed in.
@@ -72,9 +72,9 @@ impl Operators {
         Ok(None)
     }
 
-    /// The operator of an account at a provider with a `role_claim`: created at the first sign-in, their roles set at each.
-    /// An account that was linked by hand keeps the roles that administrators gave, and the last platform administrator
-    /// keeps theirs.
+    /// Signs in the operator of an account at a provider with a `role_claim`. The first sign-in creates the operator, and each
+    /// one sets their roles. Operators that an administrator created keep the roles that administrators gave them, and the last
+    /// platform administrator keeps theirs.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -122,11 +122,11 @@ impl Operators {
                     return Ok((ClaimsCheck::NoRole, Some(operator_id)));
                 }
                 if roles != before.roles {
-                    self.follow(tx, claims, source, &before, roles).await?;
+                    self.set_roles(tx, claims, source, &before, roles).await?;
                 }
             }
             if !tx.use_identity(claims.issuer, claims.subject, now).await? {
-                // Unlinked just now.
+                // The account was unlinked at the same moment.
                 return Ok((ClaimsCheck::Disabled, Some(operator_id)));
             }
             return Ok((ClaimsCheck::SignedIn(SignedIn::new(&operator_id, Way::Oidc)), Some(operator_id)));
@@ -174,7 +174,7 @@ impl Operators {
     }
 
     /// Gives an operator the roles of the claims. The last platform administrator keeps theirs, with a warning in the log.
-    async fn follow(
+    async fn set_roles(
         &self,
         tx: &mut Tx,
         claims: &Claims<'_>,

@@ -1,5 +1,5 @@
-//! Setup links: by such a link an operator without a way to sign in sets one up. A link works once, within a day. It also lets
-//! an operator who has lost all their ways to sign in come back.
+//! Setup links: with such a link an operator sets up a way to sign in, if they have none yet or have lost them all. A link
+//! works once, within a day.
 
 use std::fmt;
 
@@ -89,7 +89,7 @@ pub struct SetupFor {
 }
 
 impl Operators {
-    /// Makes a setup link for an operator, in place of the one before.
+    /// Makes a setup link for an operator. It replaces an earlier one.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::NotFound`]; [`Error::LacksSome`] for roles that carry more than the caller holds;
@@ -130,7 +130,7 @@ impl Operators {
         Ok(link)
     }
 
-    /// Makes a link. `tx` must have taken the turn of the operators.
+    /// Makes a link. [`Tx::take_turn_of_operators`] must have been called on `tx`.
     pub(super) async fn make_setup_link(
         &self,
         tx: &mut Tx,

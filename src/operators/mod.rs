@@ -1,9 +1,9 @@
 //! Operators: the people who sign in to the console. Their records and roles, setup links, ways in (passkeys, passwords,
-//! authenticator apps, linked accounts), sessions, and the slowing of failed sign-ins. Builds the
+//! authenticator apps, linked accounts), sessions, and limits on sign-in attempts. Builds the
 //! [`Caller`](crate::kernel::Caller) of a request from a session and the current roles. For the doors `console`, `manage` and
 //! `cli`.
 //!
-//! A service of its own beside `tenants`, since it is as large as workspaces and products together.
+//! Not a part of `tenants`, since it is as large as workspaces and products together.
 
 mod account;
 mod caller;

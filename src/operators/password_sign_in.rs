@@ -5,29 +5,29 @@ use super::{Operators, SignedIn, Source, TotpSecret, recovery};
 use crate::kernel::Error;
 use crate::model::operator::{Operator, OperatorStatus, Way, network};
 
-/// What came of a password.
+/// The outcome of checking a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordCheck {
-    /// Address and password do not belong together, or the operator may not sign in with a password.
+    /// It is not the password of this address, or the operator may not sign in with a password.
     Refused,
-    /// Too many attempts: come back after so many seconds. From a network that the operator has signed in from, the right
-    /// password passes all the same, unless too many passwords are being checked at the moment.
+    /// Too many attempts: try again after this many seconds. From a network that the operator has signed in from, the right
+    /// password passes nevertheless, unless too many passwords are being checked at the moment.
     Slowed(u32),
     /// It is right, and a second factor is needed: [`Operators::check_totp`] or [`Operators::use_recovery_code`].
     CodeNeeded {
         /// The operator whose password it is.
         operator_id: String,
     },
-    /// It is right, and no more is needed.
+    /// It is right, and no second factor is needed.
     SignedIn(SignedIn),
 }
 
-/// What came of a code.
+/// The outcome of checking a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CodeCheck {
-    /// It is wrong, or was used.
+    /// It is wrong, or was used before.
     Refused,
-    /// Too many attempts: come back after so many seconds.
+    /// Too many attempts: try again after this many seconds.
     Slowed(u32),
     /// It is right.
     SignedIn(SignedIn),

@@ -11,7 +11,7 @@ use crate::kernel::{Error, Kernel};
 const LENGTH_MIN: usize = 12;
 /// The most bytes of a password.
 const BYTES_MAX: usize = 1_000;
-/// How many may wait for a core. Further ones are asked to come later.
+/// How many passwords may wait for a core. Further ones are refused: try again later.
 const WAITING_MAX: usize = 64;
 
 /// A hash with the same parameters as all others, whose password nobody knows. A password for an address without an operator is
@@ -59,7 +59,7 @@ impl Passwords {
     /// [`Error::Crypto`].
     pub(super) async fn verify(&self, hash: Option<&str>, password: &str) -> Result<Option<bool>, Error> {
         let stored = hash.unwrap_or(NOBODYS).to_owned();
-        // A password that is too long is wrong, but checking it must take as long, so it is cut and checked all the same.
+        // A password that is too long is wrong, but checking it must take as long, so it is cut and checked anyway.
         let length = password.len();
         let end = length.min(BYTES_MAX);
         let password = Zeroizing::new(password.as_bytes().get(..end).unwrap_or_default().to_vec());
@@ -88,7 +88,7 @@ fn argon2() -> Result<Argon2<'static>, Error> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// The rule for a new password. Any characters are allowed (NIST SP 800-63B §3.1.1.2).
+/// The rule for a new password. Any characters are allowed (NIST SP 800-63B-4 §3.1.1.2).
 fn check(password: &str) -> Result<(), String> {
     let count = password.chars().count();
     if count < LENGTH_MIN {
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_long_and_no_more_is_asked_of_it() {
+    fn a_password_must_be_long_and_may_have_any_characters() {
         for good in ["aaaaaaaaaaaa", "correct horse", "पासवर्डपासवर्ड", &"a".repeat(1_000)]
         {
             assert_eq!(check(good), Ok(()), "{good}");

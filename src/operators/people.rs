@@ -135,7 +135,7 @@ impl Operators {
         Ok(Some(created))
     }
 
-    /// Adds an operator with a setup link. `tx` must have taken the turn of the operators.
+    /// Adds an operator with a setup link. [`Tx::take_turn_of_operators`] must have been called on `tx`.
     async fn insert(
         &self,
         tx: &mut Tx,

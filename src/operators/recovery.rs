@@ -1,4 +1,4 @@
-//! Recovery codes: ten for an operator, each signs in once in place of a code of the authenticator app.
+//! Recovery codes: an operator has ten. Each works once, in place of a code of the authenticator app.
 
 use zeroize::Zeroizing;
 

@@ -1,5 +1,5 @@
-//! Audits refused sign-ins, but so few that an attacker cannot fill the audit trail: one entry for each account and network in
-//! ten minutes, which says how many refusals it counts, and at most sixty entries a minute in all.
+//! Audits refused sign-ins, but so few that an attacker cannot fill the audit trail: at most one entry for each account and
+//! network in ten minutes, which says how many refusals it counts, and at most sixty entries a minute in all.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,17 +13,17 @@ use crate::model::audit::{Action, Actor};
 use crate::model::operator::{Way, network};
 use crate::model::reach::Reach;
 
-/// For how long one entry counts for what follows, in seconds.
+/// For how long after an entry no other is written for the same account and network, in seconds.
 const WINDOW: i64 = 600;
 /// The most entries that are written in a minute.
-const A_MINUTE: u32 = 60;
-/// How many accounts and networks are remembered.
-const KEYS: usize = 4096;
+const ENTRIES_A_MINUTE: u32 = 60;
+/// How many pairs of account and network are remembered.
+const KEYS_MAX: usize = 4096;
 
-/// The name of what is no account.
+/// The actor of each entry, since it is not known who tried to sign in; also the target if there is no such account.
 const UNKNOWN: &str = "unknown";
 
-/// What was refused since the last entry of each account and network.
+/// For each account and network, how many sign-ins were refused since the last entry.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Mutex<State>);
 
@@ -31,7 +31,7 @@ pub(super) struct Refusals(Mutex<State>);
 struct State {
     by_key: HashMap<(String, String), Since>,
     minute: i64,
-    /// Entries in that minute.
+    /// How many entries were written in that minute.
     written: u32,
 }
 
@@ -50,11 +50,11 @@ impl Refusals {
         if state.minute != now.div_euclid(60) {
             (state.minute, state.written) = (now.div_euclid(60), 0);
         }
-        let may_write = state.written < A_MINUTE;
-        if state.by_key.len() >= KEYS {
+        let may_write = state.written < ENTRIES_A_MINUTE;
+        if state.by_key.len() >= KEYS_MAX {
             state.by_key.retain(|_, since| now - since.began < WINDOW);
         }
-        let is_full = state.by_key.len() >= KEYS;
+        let is_full = state.by_key.len() >= KEYS_MAX;
         let key = (account.to_owned(), network.to_owned());
         let counted = match state.by_key.get_mut(&key) {
             Some(since) => {
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_entry_an_account_network_and_ten_minutes() {
+    fn an_account_and_network_get_one_entry_in_ten_minutes() {
         let refusals = Refusals::default();
         let counts: Vec<_> = [("a", 0), ("a", 1), ("b", 1), ("a", 599), ("a", 600), ("a", 601), ("b", 2_000)]
             .map(|(account, now)| refusals.count(account, "10.0.0.0/24", now))
@@ -133,6 +133,6 @@ mod tests {
         for number in 0..10_000 {
             refusals.count(&number.to_string(), "", 62);
         }
-        assert!(refusals.0.lock().unwrap().by_key.len() <= KEYS);
+        assert!(refusals.0.lock().unwrap().by_key.len() <= KEYS_MAX);
     }
 }

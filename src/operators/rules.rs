@@ -8,8 +8,8 @@ use crate::model::reach::Reach;
 use crate::storage::Tx;
 
 impl Operators {
-    /// Whether a platform administrator who can sign in is left after a change. `after` is `None` for a deletion. A change that
-    /// takes no such administrator away always leaves one.
+    /// Whether a platform administrator who can sign in is left after a change. `after` is `None` for a deletion. `true` for
+    /// every change that takes no such administrator away.
     pub(super) async fn leaves_an_admin(
         &self,
         tx: &mut Tx,
@@ -43,7 +43,7 @@ impl Operators {
     }
 }
 
-/// Refuses a caller that lacks a permission which one of `roles` carries: by way of an operator with these roles, the caller
+/// Refuses a caller that lacks a permission which one of `roles` carries: through an operator with these roles, the caller
 /// could use it.
 pub(super) fn must_not_step_up<'a>(
     caller: &Caller,
@@ -61,8 +61,8 @@ pub(super) fn must_not_step_up<'a>(
     )
 }
 
-/// Adds an error for each role in a workspace that does not exist. The others cannot be deleted before the transaction ends.
-/// Roles that the operator has already are not checked again.
+/// Adds an error for each role in a workspace that does not exist. Workspaces that exist cannot be deleted before the
+/// transaction ends. `known` are the roles that the operator has already; they are not checked again.
 pub(super) async fn check_workspaces(
     tx: &mut Tx,
     listed: &[Role],

@@ -1,5 +1,5 @@
 //! Sessions at the console. A session begins after a sign-in. It ends when the operator ends it, when its time is over, or when
-//! the operator's roles, status or ways in change.
+//! the operator's roles, status or ways in change. Only the session in which an operator changes their ways in continues.
 
 use std::fmt;
 
@@ -14,11 +14,11 @@ use crate::model::clock::UnixSeconds;
 use crate::model::operator::{Operator, StoredSession, Way, network};
 use crate::storage::Tx;
 
-/// A session ends when it was not used for so long, in seconds.
+/// After how long without use a session ends, in seconds.
 pub(super) const IDLE_SECONDS: i64 = 30 * 60;
-/// A session ends so long after it began, in seconds.
+/// How long after its beginning a session ends in any case, in seconds.
 const ABSOLUTE_SECONDS: i64 = 12 * 3_600;
-/// The use of a session is written at most once in so many seconds.
+/// The shortest time between two writes of when a session was last used, in seconds.
 const NOTED_SECONDS: i64 = 60;
 /// How long a sign-in counts as fresh, in seconds.
 const FRESH_SECONDS: i64 = 5 * 60;

@@ -1,4 +1,4 @@
-//! Where a request at the console comes from, and the proof that somebody signed in.
+//! Where a request to the console comes from, and the proof that somebody signed in.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
 //! What one request of a browser leaves for a later one: challenges, OpenID Connect states, the operator whose password was
-//! right, new recovery codes until they are stored. Sealed, short-lived, and taken once.
+//! right, new recovery codes until they are stored. A state is sealed, short-lived, and deleted when it is taken.
 
 use zeroize::Zeroizing;
 
@@ -7,7 +7,7 @@ use super::{Operators, tokens};
 use crate::kernel::Error;
 
 impl Operators {
-    /// Keeps `state` for `seconds`. Returns the name by which it is taken, 256 random bits as base64url.
+    /// Stores `state` for `seconds`. Returns the name by which it is found again, 256 random bits as base64url.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].
@@ -25,7 +25,7 @@ impl Operators {
         Ok(name)
     }
 
-    /// Takes the state of that purpose and name; nobody gets it again. `None` if it does not exist or has expired.
+    /// Reads the state of that purpose and name, and deletes it. `None` if it does not exist or has expired.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].
@@ -36,7 +36,7 @@ impl Operators {
         Ok(Some(self.kernel.subkeys.open_state(purpose, &hash, &sealed)?))
     }
 
-    /// Reads the state of that purpose and name, which stays. `None` if it does not exist or has expired.
+    /// Reads the state of that purpose and name, and keeps it. `None` if it does not exist or has expired.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].

@@ -1,8 +1,8 @@
 //! Limits sign-in attempts per account and network. Counts are in memory, so each process has its own.
 //!
-//! People who sign in from a network that they have signed in from before are never locked out: the right answer always passes
-//! there, whatever others do. From elsewhere too many attempts are refused, right or wrong. An address without an operator
-//! is treated like any other.
+//! Failed attempts of others never lock operators out: from a network that an operator has signed in from before, the right
+//! password passes even after too many attempts. From other networks too many attempts are refused, right or wrong. An address
+//! without an operator is treated like any other.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroU32;
@@ -16,12 +16,12 @@ use governor::{Quota, RateLimiter};
 use crate::kernel::Ticks;
 use crate::model::clock::Clock;
 
-/// Accounts that share a bucket share its limit.
+/// How many buckets each limit has. Accounts that share a bucket share its limit.
 const BUCKETS: u64 = 1 << 16;
 
-/// So many at once, and as many again in a minute, for an account from one network.
+/// Attempts for an account from one network: ten at once, then ten a minute.
 const FROM_A_NETWORK: Quota = Quota::per_minute(at_once(10));
-/// So many at once and in an hour, for an account from all networks together.
+/// Attempts for an account from all networks together: a hundred at once, then a hundred an hour.
 const FROM_ANYWHERE: Quota = Quota::per_hour(at_once(100));
 /// Codes of an authenticator app after the right password: five at once, then one a minute. At that pace the million codes,
 /// three of which are right at any time, take months to guess.
@@ -64,14 +64,14 @@ impl Throttle {
         }
     }
 
-    /// Counts an attempt for an account from a network. How many seconds to wait, after too many.
+    /// Counts an attempt for an account from a network. After too many, returns how many seconds to wait.
     pub(super) fn attempt(&self, account: &str, network: &str) -> Option<u32> {
         let here = self.wait(&self.from_a_network, &(account, network));
         let anywhere = self.wait(&self.from_anywhere, &account);
         here.max(anywhere)
     }
 
-    /// Counts an attempt with a code for an operator. How many seconds to wait, after too many.
+    /// Counts an attempt with a code for an operator. After too many, returns how many seconds to wait.
     pub(super) fn code(&self, operator_id: &str) -> Option<u32> {
         self.wait(&self.codes, &operator_id)
     }

@@ -57,7 +57,7 @@ impl TotpSecret {
         (current - STEPS_OFF..=current + STEPS_OFF).find(|step| self.truncated(*step) % 1_000_000 == code)
     }
 
-    /// The number of a step before it is cut to its digits (RFC 4226 §5.3).
+    /// The number of a step before it is shortened to six digits (RFC 4226 §5.3).
     fn truncated(&self, step: i64) -> u32 {
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.0);
         let tag = hmac::sign(&key, &step.to_be_bytes());
@@ -109,9 +109,9 @@ fn percent(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// RFC 6238, appendix B, the vectors of SHA-1: 8 digits.
+    /// RFC 6238, appendix B, the vectors for SHA-1: codes of 8 digits.
     #[test]
-    fn vectors_of_rfc_6238() {
+    fn codes_are_those_of_rfc_6238() {
         let secret = TotpSecret::from_bytes(b"12345678901234567890");
         for (time, code) in [
             (59, 94_287_082),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_reads_it() {
+    fn the_secret_is_written_as_apps_read_it() {
         // RFC 4648 §10.
         for (bytes, text) in
             [("", ""), ("f", "MY"), ("fo", "MZXQ"), ("foo", "MZXW6"), ("foobar", "MZXW6YTBOI")]

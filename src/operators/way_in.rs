@@ -1,4 +1,4 @@
-//! A way to sign in as a page hands it over, the rules that it must keep, and how it is stored.
+//! A way to sign in that an operator submits, the rules for it, and how it is stored.
 
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -11,7 +11,7 @@ use crate::model::operator::{Identity, StoredPasskey, Way};
 use crate::model::text;
 use crate::storage::Tx;
 
-/// A way in that is to be set up. What it says has been verified where that takes a protocol (WebAuthn, OpenID Connect).
+/// A way in that is to be set up. The console has verified passkeys (WebAuthn) and accounts (OpenID Connect).
 #[derive(Debug, Clone)]
 pub enum WayIn {
     /// A passkey.

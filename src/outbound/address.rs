@@ -14,6 +14,7 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(127, 0, 0, 0), 8),
     // Link-local, where clouds have their metadata.
     (Ipv4Addr::new(169, 254, 0, 0), 16),
+    // Private use.
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     // Protocol assignments.
     (Ipv4Addr::new(192, 0, 0, 0), 24),
@@ -21,9 +22,11 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(192, 0, 2, 0), 24),
     // Relays of 6to4.
     (Ipv4Addr::new(192, 88, 99, 0), 24),
+    // Private use.
     (Ipv4Addr::new(192, 168, 0, 0), 16),
     // Benchmarks.
     (Ipv4Addr::new(198, 18, 0, 0), 15),
+    // Documentation.
     (Ipv4Addr::new(198, 51, 100, 0), 24),
     (Ipv4Addr::new(203, 0, 113, 0), 24),
     // Multicast.
@@ -151,7 +154,7 @@ mod tests {
             "::1",
             "::7f00:1",
             "::1.1.1.1",
-            // Mapped, and translated.
+            // IPv4-mapped, and IPv4-translated.
             "::ffff:127.0.0.1",
             "::ffff:169.254.169.254",
             "::ffff:10.0.0.1",

@@ -21,7 +21,7 @@ pub enum OutboundError {
     Failed(String),
 }
 
-/// The error of the resolver when no address of a name may be reached. The HTTP client passes it on as the cause of its own.
+/// The error of the resolver when no address of a name may be reached. It becomes the cause of the HTTP client's own error.
 #[derive(Debug, thiserror::Error)]
 #[error("address not allowed")]
 pub(super) struct Refused;

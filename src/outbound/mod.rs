@@ -27,10 +27,10 @@ pub use error::OutboundError;
 pub use request::{Answer, Glance, Request};
 pub use resolve::{Resolver, Resolving, SystemResolver};
 
-/// How long connecting may take; a request as a whole has a limit of its own.
+/// How long connecting may take. [`Request::within`] limits a request as a whole.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// Makes requests. One for the process.
+/// Makes requests. The process has one.
 #[derive(Debug)]
 pub struct Outbound {
     rules: Arc<Rules>,
@@ -150,7 +150,7 @@ impl Outbound {
             .https_only(!self.rules.plain_http)
             .dns_resolver(resolve::Guard::new(Arc::clone(&self.rules), Arc::clone(&self.resolver)))
             .connect_timeout(CONNECT_MAX)
-            // Requests are few. A connection that was kept would not be checked again, and would belong to one runtime.
+            // Requests are few. A kept connection would not be checked again, and would belong to the runtime of one worker.
             .pool_max_idle_per_host(0)
             .build()?;
         Ok(self.client.get_or_init(|| made))

@@ -87,7 +87,7 @@ impl Reminders {
         Ok((sent, room > 0))
     }
 
-    /// Writes the event of each reminder, and one mail to the contacts of each client. Returns how many events.
+    /// Writes the event of each reminder, and queues one mail to the contacts of each client. Returns how many events it wrote.
     async fn send(
         &self,
         tx: &mut Tx,
@@ -107,7 +107,7 @@ impl Reminders {
         let mut sent = 0;
         for client in clients {
             let Some(endings) = by_client.get(&client.client_id) else { continue };
-            // Everything of a client that has expired has ended with it.
+            // When a client expires, its secrets and tokens end too.
             if kind != EndingKind::Client && client.expires_at.is_some_and(|end| end <= now) {
                 continue;
             }
@@ -124,7 +124,7 @@ impl Reminders {
         Ok(sent)
     }
 
-    /// Queues one mail about all of `endings`, the next end first.
+    /// Queues one mail about all of `endings`, which are sorted by when they end.
     async fn mail(
         &self,
         tx: &mut Tx,
@@ -146,7 +146,8 @@ impl Reminders {
     }
 }
 
-/// Whether a reminder makes sense: what ends already existed that many days before its end, and has not been renewed.
+/// Whether a reminder makes sense: the secret, client or token already existed that many days before its end, and has not been
+/// renewed.
 fn is_due(ending: &Ending, days: i64) -> bool {
     ending.began_at < ending.end.at - days * DAY && !ending.is_renewed
 }

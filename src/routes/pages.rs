@@ -1,4 +1,5 @@
-//! The pages of the console, except those of API clients and of sign-in.
+//! The pages of the console about workspaces, products, operators, signing keys, never-expiring tokens, the audit trail,
+//! deliveries and webhooks, and the help page.
 
 use actix_web::web::ServiceConfig;
 

@@ -19,7 +19,7 @@ pub struct NewSigningKey {
     pub alg: Member<String>,
     /// The class of tokens it will sign; default `expiring`.
     pub use_for: Member<String>,
-    /// The private key to import, as PKCS#8 PEM; by default one is generated.
+    /// The private key to import, as PKCS#8 PEM; without it a key is generated.
     pub private_key_pem: Member<String>,
     /// Members that could not be read; reported together with the rules that the others break.
     pub parse_errors: FieldErrors,
@@ -110,7 +110,7 @@ impl Signing {
     ) -> Result<KeyRecord, Error> {
         caller.must_manage_platform("signing keys")?;
         self.ledger.trusted_now()?;
-        // Generating or parsing a key takes the processor, so it is done before the transaction begins.
+        // Generating or parsing a key takes time, so it is done before the transaction begins.
         let (use_for, made) = new.make(self.kernel.policy.signing_alg)?;
         let mut tx = self.kernel.storage.begin().await?;
         let now = self.ledger.trusted_now()?;

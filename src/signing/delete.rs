@@ -1,4 +1,4 @@
-//! Deletes a signing key before the schedule does, on demand with every token that it signed.
+//! Deletes a signing key before the schedule does. On request it also revokes every token that the key signed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -42,7 +42,7 @@ struct Holder {
 
 impl Signing {
     /// Deletes a key. With `revoke_tokens`, every token that it signed is revoked, too, and a key that signs gets a successor
-    /// that signs at once, if this build can generate one. Without, a key on which a live token may depend is not deleted.
+    /// that signs at once, if this build can generate one. Without it, a key on which a live token may depend is not deleted.
     /// Returns how many live recorded tokens were revoked.
     ///
     /// # Errors
@@ -58,12 +58,12 @@ impl Signing {
         caller.must_manage_platform("signing keys")?;
         let tokens = match revoke_tokens {
             false => Tokens::None,
-            true if self.signed_much(kid).await? => Tokens::RevokedInSteps,
+            true if self.signed_many_tokens(kid).await? => Tokens::RevokedInSteps,
             true => Tokens::Revoked,
         };
         let revoked = match self.try_to_delete_signing_key(caller, kid, tokens, expected).await {
-            // Another transaction was recording a client's first token of this key. That client was not among the locked
-            // ones, and the two transactions waited for each other. By now that token is on record.
+            // Another transaction was recording the first token that this key signed for a client. That client was not among
+            // the locked ones, and the two transactions waited for each other. By now that token is recorded.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 self.repeated_deletions.fetch_add(1, Ordering::Relaxed);
                 self.try_to_delete_signing_key(caller, kid, tokens, expected).await
@@ -116,7 +116,7 @@ impl Signing {
             }
             Tokens::RevokedInSteps => {
                 tx.set_revoking(kid, Some(now)).await?;
-                // The audit event after the last step has the number.
+                // The audit event after the last step contains the number.
                 None
             }
         };
@@ -135,7 +135,7 @@ impl Signing {
         Ok(revoked.unwrap_or_default())
     }
 
-    /// Why a key is not deleted, whose tokens depend on it, and what to do.
+    /// The error that says why a key is not deleted, the tokens of which clients depend on it, and what to do.
     async fn refusal(
         &self,
         tx: &mut Tx,
@@ -156,7 +156,7 @@ impl Signing {
         )))
     }
 
-    /// Removes the pending successor of a key that is deleted while it signs: another successor signs at once instead.
+    /// Deletes the pending successor of a key that is deleted while it signs: a new key takes over at once instead.
     async fn drop_pending_successor(
         &self,
         tx: &mut Tx,
@@ -195,8 +195,8 @@ impl Signing {
         Ok(locked)
     }
 
-    /// Revokes every token that a key signed. The row of the key must already say that it no longer signs: until then another
-    /// token may be on its way into the records. Returns how many live recorded tokens were revoked.
+    /// Revokes every token that a key signed. The row of the key must already say that it no longer signs: until then other
+    /// transactions may record more tokens. Returns how many live recorded tokens were revoked.
     async fn revoke_tokens_of_key(
         &self,
         tx: &mut Tx,

@@ -1,9 +1,10 @@
-//! Revokes the tokens of a deleted key in bounded steps, if they are many: with a single transaction, all others would have to
-//! wait until it ends.
+//! Revokes the tokens of a deleted key in bounded steps, if they are many: a single transaction would make all others wait
+//! until it ends.
 //!
-//! First the key is deleted, in a transaction of its own: from then on no token that it signed is valid. Then the records and
-//! the status lists have to say so, for services that verify offline and still have the key. Each step leaves them consistent.
-//! The row of the key says that there is more to do, so that another process can finish what an interrupted one has left.
+//! First the key is deleted, in a separate transaction: from then on no token that it signed is valid. Then the rows of the
+//! tokens and the status lists are updated, for services that verify offline and still have the key. Each step leaves them
+//! consistent. The row of the key says that there is more to do, so that another process can finish what an interrupted one has
+//! left.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +47,7 @@ struct Done {
 
 impl Signing {
     /// Whether a key signed so many tokens that they are revoked in steps.
-    pub(super) async fn signed_much(&self, kid: &str) -> Result<bool, Error> {
+    pub(super) async fn signed_many_tokens(&self, kid: &str) -> Result<bool, Error> {
         let Some(key) = self.kernel.storage.signing_key(kid).await? else { return Ok(false) };
         let holders = self.holders(&key).await?;
         let tokens: usize = holders.iter().map(|holder| holder.tokens.len()).sum();
@@ -56,12 +57,12 @@ impl Signing {
     /// Revokes the rest of the tokens of deleted keys, where the request that deleted the key was interrupted.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was done before it stays.
+    /// [`Error::Storage`]; what was done before the error stays.
     pub async fn finish_revocations(&self) -> Result<(), Error> {
         // If this is locked, a request of this process is revoking.
         let Ok(_alone) = self.revoking.try_lock() else { return Ok(()) };
         for key in self.kernel.storage.keys_being_revoked().await? {
-            self.revoke_what_it_signed(&system_caller(), &key).await?;
+            self.revoke_in_steps(&system_caller(), &key).await?;
         }
         Ok(())
     }
@@ -71,13 +72,13 @@ impl Signing {
         let _alone = self.revoking.lock().await;
         let keys = self.kernel.storage.keys_being_revoked().await?;
         match keys.iter().find(|key| key.kid == kid) {
-            Some(key) => self.revoke_what_it_signed(caller, key).await,
+            Some(key) => self.revoke_in_steps(caller, key).await,
             // Another process was faster.
             None => Ok(0),
         }
     }
 
-    async fn revoke_what_it_signed(&self, caller: &Caller, key: &SigningKey) -> Result<usize, Error> {
+    async fn revoke_in_steps(&self, caller: &Caller, key: &SigningKey) -> Result<usize, Error> {
         let mut done = Done::default();
         let mut step: Vec<Holder> = Vec::new();
         for mut holder in self.holders(key).await? {

@@ -1,6 +1,6 @@
 //! A minimal DER reader (X.690), to find out which kind of private key a block contains and to read RSA numbers.
 
-/// Universal and context tags as they occur in keys.
+// Tags that occur in keys.
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
@@ -8,7 +8,7 @@ pub(super) const SEQUENCE: u8 = 0x30;
 /// `[1]`, constructed: the public key of an `ECPrivateKey` (RFC 5915 §3).
 pub(super) const CONTEXT_1: u8 = 0xa1;
 
-/// The elements of a DER value, one after the other.
+/// The elements inside a DER value, read in order.
 #[derive(Clone, Copy)]
 pub(super) struct Elements<'a>(&'a [u8]);
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lengths() {
+    fn lengths_of_two_and_three_bytes_are_read() {
         for (head, length) in [(vec![0x30, 0x81, 200], 200), (vec![0x30, 0x82, 1, 0], 256)] {
             let der = [head, vec![0; length]].concat();
             assert!(!sequence(&der).unwrap().is_empty(), "{length}");

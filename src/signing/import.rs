@@ -62,7 +62,7 @@ pub enum ImportFault {
     /// Another kind of block.
     #[error("{0}")]
     Label(Label),
-    /// The block holds no PKCS#8, or more than it.
+    /// The block does not hold exactly one PKCS#8 private key.
     #[error("contains no PKCS#8 private key: convert the key with `openssl pkey -in FILE -out pkcs8.pem`")]
     NotPkcs8,
     /// A key for another algorithm.
@@ -136,8 +136,10 @@ impl fmt::Display for Label {
             Self::OpenSsh => {
                 "is in OpenSSH format: convert a copy of it with `ssh-keygen -p -m PKCS8 -f COPY` and send that"
             }
-            Self::Public => "contains no private key: send the private key, in a block that begins -----BEGIN PRIVATE KEY-----",
-            Self::Unknown => "contains another kind of block: it must begin -----BEGIN PRIVATE KEY-----",
+            Self::Public => {
+                "contains no private key: send the private key, in a block that begins with -----BEGIN PRIVATE KEY-----"
+            }
+            Self::Unknown => "contains another kind of block: it must begin with -----BEGIN PRIVATE KEY-----",
         })
     }
 }

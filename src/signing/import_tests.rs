@@ -105,7 +105,7 @@ fn an_ec_key_without_its_public_key_is_refused_with_the_command_that_adds_it() {
 }
 
 #[test]
-fn rsa_sizes() {
+fn only_rsa_keys_of_2048_to_4096_bits_are_accepted() {
     for bits in [1024, 2056] {
         let pem = openssl(&format!("genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:{bits}"), "");
         assert_eq!(fault(Alg::RS256, &pem), ImportFault::RsaSize(bits));

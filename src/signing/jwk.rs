@@ -19,7 +19,7 @@ pub(super) enum PublicNumbers {
 }
 
 impl PublicNumbers {
-    /// Reads an uncompressed point (SEC 1 §2.3.3).
+    /// Reads an uncompressed point (SEC 1 §2.3.4).
     pub(super) fn from_point(point: &[u8]) -> Option<Self> {
         let (x, y) = point.strip_prefix(&[4])?.split_first_chunk::<32>()?;
         Some(Self::Ec { x: *x, y: y.try_into().ok()? })
@@ -98,7 +98,7 @@ mod tests {
 
     /// The key and thumbprint of RFC 7638 §3.1.
     #[test]
-    fn rsa_thumbprint_of_the_rfc() {
+    fn the_thumbprint_of_an_rsa_key_is_that_of_the_rfc() {
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECP\
                  ebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY3\
                  68QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM\
@@ -109,7 +109,7 @@ mod tests {
 
     /// The key and thumbprint of RFC 8037 appendix A.3.
     #[test]
-    fn ed25519_thumbprint_of_the_rfc() {
+    fn the_thumbprint_of_an_ed25519_key_is_that_of_the_rfc() {
         let x = decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").try_into().unwrap();
         let jwk = PublicJwk::new(Alg::EdDSA, &PublicNumbers::Ed { x });
         assert_eq!(jwk.kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");

@@ -151,7 +151,7 @@ impl fmt::Debug for NewKey {
 /// Why there is no key, or no usable one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// `private_key_pem` is not what it must be.
+    /// `private_key_pem` cannot be imported.
     #[error("private_key_pem {0}")]
     Import(ImportFault),
     /// This build cannot generate keys of this algorithm.

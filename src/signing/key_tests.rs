@@ -46,7 +46,7 @@ fn is_signature(jwk: &Value, message: &[u8], signature: &[u8]) -> bool {
 }
 
 #[test]
-fn signatures_verify_by_the_published_half() {
+fn signatures_verify_with_the_published_key() {
     for key in keys() {
         let jwk: Value = serde_json::from_str(&key.pair.public().json).unwrap();
         let mut out = [0; MAX_SIGNATURE_LEN];
@@ -58,7 +58,7 @@ fn signatures_verify_by_the_published_half() {
 }
 
 #[test]
-fn the_published_half_is_public_only_and_well_formed() {
+fn the_published_key_is_well_formed_and_has_only_public_members() {
     for key in keys() {
         let jwk: Value = serde_json::from_str(&key.pair.public().json).unwrap();
         let members = jwk.as_object().unwrap();
@@ -116,13 +116,13 @@ fn a_stored_key_opens_again_and_only_as_itself() {
 }
 
 #[test]
-fn an_rsa_key_has_one_name_whatever_its_algorithm() {
+fn an_rsa_key_has_the_same_kid_for_both_algorithms() {
     let (a, b) = (NewKey::import(Alg::RS256, &RSA).unwrap(), NewKey::import(Alg::PS256, &RSA).unwrap());
     assert_eq!(a.kid(), b.kid());
 }
 
 #[test]
-fn rsa_keys_are_made_only_where_the_build_can() {
+fn rsa_keys_are_generated_only_if_the_build_can() {
     let made = NewKey::generate(Alg::RS256);
     assert_eq!(made.is_ok(), super::super::private_key::GENERATES_RSA);
     if let Err(error) = made {
@@ -132,7 +132,7 @@ fn rsa_keys_are_made_only_where_the_build_can() {
 }
 
 #[test]
-fn a_key_whose_halves_do_not_fit_is_refused() {
+fn a_private_key_that_does_not_match_its_public_key_is_refused() {
     let pkcs8 = pkcs8_from_pem(Alg::ES256, &openssl(GENERATE_EC, "")).unwrap();
     let mut other = pkcs8.to_vec();
     *other.last_mut().unwrap() ^= 1;
@@ -141,7 +141,7 @@ fn a_key_whose_halves_do_not_fit_is_refused() {
 }
 
 #[test]
-fn debug_shows_only_the_name() {
+fn debug_prints_only_the_kid() {
     let key = NewKey::generate(Alg::EdDSA).unwrap();
     assert_eq!(format!("{key:?}"), format!("NewKey {{ kid: {:?}, .. }}", key.kid()));
 }

@@ -20,8 +20,8 @@ impl Signing {
     /// # Errors
     /// [`Error::Denied`], [`Error::Storage`].
     pub async fn signing_keys(&self, caller: &Reader, page: &Page) -> Result<Items<KeyRecord>, Error> {
-        // There are few keys, and all are read anyway. If the key at which the last page ended is gone, its instant still
-        // says where to continue.
+        // There are few keys, and all are read anyway. If the key at which the last page ended is gone, the cursor still has
+        // the time of its creation, which says where to continue.
         Ok(Items::of_whole_list(self.published_keys(caller).await?, page, place_in_list))
     }
 
@@ -40,7 +40,7 @@ impl Signing {
         let (keys, _) = self.kernel.storage.signing_keys().await?;
         let now = self.kernel.clock.now();
         let live = self.kernel.storage.live_tokens_by_kid(now).await?;
-        // A step that is due may be stored a moment later, but the keys act by it at once.
+        // A step that is due may not be stored yet, but it is already in force.
         Ok(rotation::in_force(keys, now)
             .into_iter()
             .map(|key| KeyRecord { live_tokens: live_tokens_of(&live, &key.kid), key })
@@ -48,7 +48,7 @@ impl Signing {
     }
 }
 
-/// Orders the list: by the instant of creation, then by `kid`.
+/// The ordering key of the list: the time of creation, then the `kid`.
 fn place_in_list(record: &KeyRecord) -> String {
     format!("{:020}:{}", record.key.created_at, record.key.kid)
 }

@@ -137,7 +137,7 @@ impl KeyRing {
         faults
     }
 
-    /// Notes whether tokens of a deleted key are still to be revoked. This was read together with the keys of `as_of` or later.
+    /// Records whether tokens of a deleted key are still to be revoked, as read after the keys of `as_of`.
     pub(super) fn note_revoking(&self, is_revoking: bool, as_of: i64) {
         let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         if as_of >= self.snapshot.load().as_of {
@@ -151,7 +151,7 @@ impl KeyRing {
         self.is_revoking.load(Ordering::Acquire)
     }
 
-    /// Signs by `key`, and records how long that took.
+    /// Signs with `key`, and records how long that took.
     pub fn sign(&self, key: &SigningHandle, typ: TokenTyp, claims: &[u8]) -> Result<String, SignError> {
         let began = Stopwatch::start();
         let signed = key.sign_jwt(typ, claims);
@@ -178,7 +178,7 @@ impl KeyRing {
         self.snapshot.load().signers.iter().find(signs).map(|signer| signer.since)
     }
 
-    /// The key that signs tokens of this class by this algorithm at `now`: a pending one from the instant it is due,
+    /// The key that signs tokens of this class with this algorithm at `now`: a pending one from the instant it is due,
     /// else the active one. `None` if no key signs them.
     pub fn for_signing(&self, alg: Alg, use_for: UseFor, now: UnixSeconds) -> Option<Arc<SigningHandle>> {
         let snapshot = self.snapshot.load();
@@ -211,7 +211,7 @@ impl KeyRing {
         Arc::clone(&self.snapshot.load().jwks)
     }
 
-    /// How many published keys are in `phase` at `now`, whether or not the steps that are due have been taken.
+    /// How many published keys are in `phase` at `now`, even if the steps that are due have not been taken yet.
     pub fn count(&self, phase: Phase, now: UnixSeconds) -> usize {
         let snapshot = self.snapshot.load();
         let is_followed = |key: &Published| {

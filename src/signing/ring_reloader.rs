@@ -18,7 +18,7 @@ pub(crate) struct RingReloader {
     changed: AtomicBool,
 }
 
-/// A reload in progress. If it fails or is cancelled, the change is still recorded as not loaded.
+/// A reload in progress. If it fails or is cancelled, the keys are marked as changed again.
 struct Reload<'a> {
     changed: &'a AtomicBool,
     is_done: bool,
@@ -40,7 +40,8 @@ impl RingReloader {
     /// Reads the stored keys into the ring.
     pub(super) async fn reload(&self) -> Result<(), Error> {
         let (keys, as_of) = self.kernel.storage.signing_keys().await?;
-        // Before the keys are used: meanwhile a successor must not sign stateless tokens, which the revocation would end.
+        // Before the keys are used: until the revocation is finished, the successor must not sign stateless tokens, since the
+        // revocation would end them too.
         let revoking = self.kernel.storage.keys_being_revoked().await?;
         self.ring.note_revoking(!revoking.is_empty(), as_of);
         // The other keys are in the ring: a damaged key must not make them unusable.

@@ -134,7 +134,7 @@ fn known_keys_are_not_parsed_again_and_retired_ones_no_longer_sign() {
 }
 
 #[test]
-fn an_older_reading_does_not_replace_a_newer() {
+fn an_older_snapshot_does_not_replace_a_newer_one() {
     let f = Fixture::new(Alg::ES256);
     let old = [f.key(Alg::ES256, UseFor::Expiring, Phase::Active, 1)];
     let new = [f.key(Alg::ES256, UseFor::Expiring, Phase::Active, 1)];

@@ -1,4 +1,4 @@
-//! Writes new keys: what creating, deleting and rotating have in common. Each caller holds the lock on key changes.
+//! Stores new keys, for creating, deleting and rotating keys. Each caller holds the lock on key changes.
 
 use serde_json::{Value, json};
 

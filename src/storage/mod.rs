@@ -1,7 +1,8 @@
-//! The only part with SQL. Outside, callers see [`Storage`] (reads) and [`Tx`] (changes) in domain words.
+//! The only module with SQL. Other modules use [`Storage`] for reads and upkeep, and [`Tx`] for changes.
 //!
-//! One set of statements serves both engines: `$n` placeholders, instants as Unix seconds from our clock, no booleans,
-//! no JSON operators, `CAST` where the type of a parameter would be unknown. `engine` holds what differs.
+//! Most statements serve both engines: `$n` placeholders, instants as Unix seconds from our clock, no booleans, no JSON
+//! operators, `CAST` where the type of a parameter would be unknown. A statement that needs a form for each engine is an
+//! `EngineSql`. `engine` holds everything else that differs.
 
 mod clients;
 mod deliveries;
@@ -41,7 +42,7 @@ use crate::model::clock::Stopwatch;
 pub use engine::{Backup, Inspection, SchemaState, Timings, Writes};
 use engine::{Db, DbTx, EngineSql, numbers_as_json, within_limit};
 
-/// The most times of last use that one transaction writes.
+/// How many times of last use one transaction writes at most.
 const TOUCHED_AT_ONCE: usize = 4_000;
 
 /// The database, opened and migrated. Cheap to clone.
@@ -162,7 +163,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Prepares every shared statement, for the test that both engines accept them. Returns the refused ones.
+    /// Prepares every shared statement, for the test that both engines accept them. Returns those that the engine refuses.
     pub async fn refused_statements(&self) -> Result<Vec<String>, StorageError> {
         use sqlx::Executor as _;
         let mut refused = Vec::new();

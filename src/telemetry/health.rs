@@ -33,7 +33,7 @@ impl Check {
 /// The conditions for serving.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Checks {
-    /// The database answers, its changes are followed, and it takes writes.
+    /// The database answers and takes writes, and this process follows the changes of others.
     pub storage: Check,
     /// Its schema is the one this program needs.
     pub migrations: Check,
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_only_if_every_check_passes() {
+    async fn the_process_is_ready_only_if_every_check_passes() {
         let ready = web::Data::new(Readiness::new(|| checks(true, true, true)));
         let fine = json!({"ok": true, "detail": "fine"});
         let expected =

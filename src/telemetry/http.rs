@@ -48,7 +48,8 @@ struct Shared {
 }
 
 impl Telemetry {
-    /// `seed` is random and makes the request ids of this process its own; `proxies` say which peers forward for others.
+    /// `seed` is random, so that no other process generates the same request ids. `proxies` are the peers whose
+    /// `X-Forwarded-For` is believed.
     pub fn new(metrics: Arc<Metrics>, proxies: TrustedProxies, seed: [u8; 16]) -> Self {
         Self(Arc::new(Shared { metrics, proxies, seed, workers: AtomicU64::new(0) }))
     }
@@ -90,7 +91,7 @@ where
     }
 }
 
-/// What [`Telemetry`] is in one worker.
+/// [`Telemetry`] in one worker.
 #[derive(Debug)]
 pub struct TelemetryService<S> {
     service: S,

@@ -101,11 +101,7 @@ mod tests {
             }
         }
         let halves: HashSet<Vec<u8>> = seen.iter().map(|id| id.as_bytes()[..10].to_vec()).collect();
-        assert_eq!(
-            halves.len(),
-            seen.len(),
-            "60 bits do not collide among 30,000 unless they are not random"
-        );
+        assert_eq!(halves.len(), seen.len(), "the first 60 bits of 30,000 random ids do not collide");
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Tenants {
             .await?;
         tx.changed(Change::Workspace(workspace_id.to_owned()));
         self.ledger.commit(tx).await?;
-        // Introspection and the API follow the change from now on, the status lists client by client, before the reply.
+        // Introspection and the API apply the change from now on. The status lists follow client by client, before the reply.
         if before.suspended_at.is_some() != after.suspended_at.is_some() {
             self.clients.update_slots_of_workspace(workspace_id).await?;
         }

@@ -79,7 +79,8 @@ impl Tokens {
     async fn record_of_client(&self, tokens: Vec<Pending>) {
         let outcomes = match self.record_each(&tokens).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            // A key of the client is being revoked. A transaction of only one token takes its locks in the usual order.
+            // A key that signed some of these tokens is being revoked. A transaction for a single token takes its locks in the
+            // usual order.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 let mut outcomes = Vec::with_capacity(tokens.len());
                 for Pending { what: ToRecord { token, active_tokens, guard }, .. } in &tokens {
@@ -96,8 +97,8 @@ impl Tokens {
         self.recorder.answer(tokens.into_iter().zip(outcomes).collect());
     }
 
-    /// Records the tokens of one client that may be issued, one after another, in one transaction. The outcomes also say why
-    /// the others may not be issued.
+    /// Records those tokens of one client that may be issued, in order and in one transaction. The outcomes also say why the
+    /// others may not be issued.
     async fn record_each(&self, tokens: &[Pending]) -> Result<Vec<IssueCheck>, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let (mut outcomes, mut ended) = (Vec::with_capacity(tokens.len()), Vec::new());

@@ -10,7 +10,7 @@ const AT_ONCE: u32 = 1_000;
 
 impl Tokens {
     /// Applies what is due now: revokes replaced tokens whose grace period is over, and marks the tokens of clients past
-    /// `expires_at` as suspended. Each client has transactions of its own.
+    /// `expires_at` as suspended. Each client is changed in separate transactions.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was done before the error stays. [`Error::Clock`] while the clock is doubtful: a token that a

@@ -17,10 +17,12 @@ use crate::model::client::ActiveTokens;
 use crate::model::token::RecordedToken;
 use crate::storage::{IssueCheck, IssueGuard, Revoked, Tx};
 
-/// How many of the queued tokens were recorded since the start, in groups or client by client.
+/// What was recorded since the start, in groups or client by client.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
+    /// Queued tokens that were recorded.
     tokens: AtomicU64,
+    /// The commits that recorded them.
     commits: AtomicU64,
     /// Groups whose tokens were recorded client by client after a deadlock.
     repeated: AtomicU64,
@@ -37,14 +39,14 @@ enum Way<'a> {
 }
 
 impl Recording<'_> {
-    /// Returns when it is time to sign the token, so that this is done while its group is written.
+    /// Returns when it is time to sign the token: it is signed while its group is written.
     pub async fn may_sign(&self) {
         if let Way::InGroup(member) = &self.0 {
             member.gather().await;
         }
     }
 
-    /// Waits for the outcome. The row is durable when the outcome is [`IssueCheck::Allowed`], and missing when it is anything else.
+    /// Waits for the outcome. If it is [`IssueCheck::Allowed`], the row is durable; otherwise there is no row.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::SharedTransaction`]; then nothing is recorded.
@@ -83,15 +85,15 @@ impl Tokens {
     }
 
     /// Records queued tokens in groups until [`Tokens::stop_recording_in_groups`]. Run it once, in the background; without it
-    /// each token is recorded in a transaction of its own.
+    /// each token is recorded in a separate transaction.
     pub async fn record_in_groups(&self) {
         let _open = self.recorder.open();
         let (aside, set_aside) = mpsc::unbounded_channel();
         let groups = async {
             let aside = aside;
             while let Some(mut group) = self.recorder.next_group().await {
-                // By client: what neighbours have in common is written once for all of them. The sort is stable: the tokens of one
-                // client stay in the order of their requests.
+                // By client: what neighbours have in common is written once for all of them. The sort is stable, so the tokens
+                // of one client stay in the order of their requests.
                 group.sort_by(|a, b| a.what.token.client_id.cmp(&b.what.token.client_id));
                 let outcomes = self.record_group(&group).await;
                 let mut done = Vec::with_capacity(group.len());
@@ -108,19 +110,20 @@ impl Tokens {
         tokio::join!(groups, self.record_by_client(set_aside));
     }
 
-    /// Lets [`Tokens::record_in_groups`] end when it has recorded what it has.
+    /// Lets [`Tokens::record_in_groups`] end after it has recorded the tokens in the queue.
     pub fn stop_recording_in_groups(&self) {
         self.recorder.close();
     }
 
-    /// Records a group in one transaction. Returns one outcome for each token, in order. `None`: to be recorded apart, since the
-    /// check refused it, another transaction holds one of its rows, or the group was in a deadlock.
+    /// Records a group in one transaction. Returns one outcome for each token, in order. `None`: to be recorded client by
+    /// client, since the check refused it, another transaction holds one of its rows, or the group was in a deadlock.
     async fn record_group(&self, group: &[Pending]) -> Vec<Option<Result<IssueCheck, Error>>> {
         match self.record_together(group).await {
             Ok(recorded) => {
                 recorded.into_iter().map(|recorded| recorded.then_some(Ok(IssueCheck::Allowed))).collect()
             }
-            // The engine has rolled the group back. Recorded client by client, its tokens lock the rows of one client at a time.
+            // The database has rolled the group back. Recorded client by client, its tokens lock the rows of one client at a
+            // time.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 self.totals.repeated.fetch_add(1, Ordering::Relaxed);
                 group.iter().map(|_| None).collect()
@@ -131,8 +134,8 @@ impl Tokens {
         }
     }
 
-    /// Records those that may be issued and whose rows no other transaction holds, with few statements. Returns for each
-    /// whether it was recorded.
+    /// Records those tokens of a group that may be issued and whose rows no other transaction holds, with few statements.
+    /// Returns for each token whether it was recorded.
     async fn record_together(&self, group: &[Pending]) -> Result<Vec<bool>, Error> {
         let (free, mut bounded): (Vec<&Pending>, Vec<&Pending>) =
             group.iter().partition(|pending| !pending.what.guard.replaces);

@@ -8,7 +8,7 @@ use crate::model::token::RecordedToken;
 use crate::storage::{IssueCheck, IssueGuard, Revoked, Tx};
 
 impl Tokens {
-    /// Records a token in a transaction of its own.
+    /// Records a token in a separate transaction.
     ///
     /// # Errors
     /// [`Error::Storage`]; then nothing is recorded.

@@ -56,14 +56,14 @@ struct Answer {
 
 /// Outcomes of other tokens whose requests the same thread serves. To wake a thread is a system call, so only one request of
 /// the thread is woken. It gets these outcomes, and passes them on within the thread by dropping this. If that request was
-/// cancelled, this is dropped all the same.
+/// cancelled, this is dropped too.
 #[derive(Debug, Default)]
 struct Others(Vec<(oneshot::Sender<Answer>, Result<IssueCheck, Error>)>);
 
 impl Drop for Others {
     fn drop(&mut self) {
         for (request, outcome) in self.0.drain(..) {
-            // The request may have been cancelled; its token is recorded all the same.
+            // The request may have been cancelled; its token is recorded nevertheless.
             drop(request.send(Answer { outcome, others: Self::default() }));
         }
     }
@@ -76,9 +76,9 @@ struct Queue {
     tokens: Vec<Pending>,
     /// How many tokens have joined since the start; also the number of the last one.
     joined: u64,
-    /// How many tokens have left it: for a group, or because nobody records them.
+    /// How many tokens have left the queue: for a group, or because nothing records them any more.
     left: u64,
-    /// Whether its tokens are to be recorded now.
+    /// Whether the tokens in the queue are to be recorded now.
     is_announced: bool,
 }
 
@@ -167,7 +167,7 @@ impl Recorder {
         self.waiting.fetch_sub(count, Ordering::Relaxed);
         for (_, mut others) in by_thread {
             if let Some((request, outcome)) = others.0.pop() {
-                // Cancelled if it is not received; then the others are answered from here.
+                // If this request was cancelled, dropping the unsent answer answers the others.
                 drop(request.send(Answer { outcome, others }));
             }
         }
@@ -228,8 +228,8 @@ impl Member<'_> {
     }
 }
 
-/// A request leaves it to those that joined later to announce the group. So if the last one is cancelled, it announces the group
-/// before it goes.
+/// A request leaves it to those that joined later to announce the group. So if the last one is cancelled, it announces the
+/// group before it goes.
 impl Drop for Member<'_> {
     fn drop(&mut self) {
         let queue = self.recorder.queue();

@@ -14,8 +14,8 @@ use crate::storage::Change;
 
 const WHAT: &str = "access token";
 
-/// [`Tokens::revoke_token`] still revokes a token for so many seconds after its end: by the clock of another replica the token may
-/// be live.
+/// For how many seconds after its end [`Tokens::revoke_token`] still revokes a token: by the clock of another replica the token
+/// may be live.
 const REVOKED_AFTER_END: i64 = 60;
 
 /// When a token was revoked.
@@ -53,7 +53,7 @@ impl Tokens {
             (None, _) => false,
         };
         if !revoked {
-            // A token that has ended by this clock gets no event and no mail, but that it is revoked may have been written.
+            // A token that has ended by this clock gets no event and no mail, but its revocation may have been written.
             self.ledger.commit(tx).await?;
             return Ok(Revocation::Before);
         }

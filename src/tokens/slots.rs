@@ -1,4 +1,4 @@
-//! Status slots for recorded tokens: each token has its own, taken from slots that this process leases in advance
+//! Status slots for recorded tokens: each token has a slot, taken from those that this process leases in advance
 //! (`docs/revocation.md`). The stateless tokens of a client share the slot of its generation.
 
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ struct LeasedSlots {
 /// Slots for recorded tokens that this process has leased and not used yet.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    /// For never-expiring tokens, by the `kid` of their key; for tokens that expire, under an empty text.
+    /// For never-expiring tokens, by the `kid` of their key; for tokens that expire, under the empty string.
     by_key: Mutex<HashMap<Box<str>, LeasedSlots>>,
     /// Locked by the request that leases more slots.
     leasing: tokio::sync::Mutex<()>,
@@ -60,7 +60,7 @@ impl Leases {
 }
 
 impl Tokens {
-    /// A slot for a recorded token, from those this process has leased or from newly leased ones. `kind` is not
+    /// A slot for a recorded token, from those that this process has leased or from newly leased ones. `kind` is not
     /// [`ListKind::Generations`], whose slots are leased one by one with the change of their client.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ use tally::hour_of;
 /// How errors name an API client.
 const API_CLIENT: &str = "API client";
 
-/// Counts what clients do, and tells administrators what was counted.
+/// Counts what clients do, and shows administrators the counts.
 #[derive(Debug)]
 pub struct Usage {
     kernel: Arc<Kernel>,

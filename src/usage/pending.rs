@@ -48,7 +48,7 @@ impl<Id: Copy + Ord + Deref<Target = str>> Counted<Id> {
             return;
         }
         let (was, times) = count.turn(hour);
-        // One of these is the use that found that a new hour has begun.
+        // The last of these is the use that found that a new hour has begun, so it counts in the new one.
         self.before.push((id, was, (times - 1).max(0)));
         self.before.push((id, hour, times.min(1)));
     }

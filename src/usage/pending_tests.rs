@@ -35,7 +35,7 @@ fn count(rows: &UsageRows) -> Vec<(&str, i64, &str, i64)> {
 }
 
 #[test]
-fn counts_are_taken_up_again_and_nothing_is_lost_or_counted_twice() {
+fn counts_that_are_put_back_are_neither_lost_nor_counted_twice() {
     let (mut pending, id) = (Pending::default(), ClientId::new("a").unwrap());
     let (old, new) = (Arc::new(Tally::default()), Arc::new(Tally::default()));
     let (hour, begins) = (hour_of(NOW), start_of(hour_of(NOW)));
@@ -59,7 +59,7 @@ fn counts_are_taken_up_again_and_nothing_is_lost_or_counted_twice() {
 }
 
 #[test]
-fn what_a_flood_of_made_up_names_takes_is_bounded() {
+fn a_flood_of_made_up_client_ids_takes_bounded_memory() {
     let mut pending = Pending::default();
     for number in 0..10_000 {
         pending.refused(refused(&format!("cl_{number}"), Refusal::MalformedRequest, number));
@@ -72,14 +72,14 @@ fn what_a_flood_of_made_up_names_takes_is_bounded() {
         assert_eq!(rows.counts.len(), UNSURE_MAX + 1);
         let known = rows.counts.iter().find(|row| &*row.client_id == "cl_known").unwrap();
         assert_eq!(known.times, 10_000);
-        // As when the database does not answer.
+        // As if the database did not answer.
         pending.put_back(rows);
         pending.refused(refused("cl_one_more", Refusal::MalformedRequest, 10_000));
     }
 }
 
 #[test]
-fn networks_and_sources_are_the_last_ones() {
+fn the_last_source_and_the_last_time_in_each_network_are_kept() {
     let (mut pending, client, secret) =
         (Pending::default(), ClientId::new("c").unwrap(), SecretId::new("s").unwrap());
     let at = |n: u8| IpAddr::from([10, n, 0, 1]);

@@ -1,5 +1,5 @@
 //! Tallies: how many tokens a client got and how often a secret was used, noted in memory. A tally is part of the cached
-//! record, so that a token request adds to a number that it has at hand, and takes no lock.
+//! record, which a token request reads anyway, so that it adds to a number and takes no lock.
 //!
 //! When a record is read from the database again, the new record gets a new tally, while requests may still add to the old one.
 //! So there may be several tallies for one id: their counts are added up, and the latest of their uses is taken.

@@ -1,4 +1,5 @@
-//! The only source of random bytes, for ids, secrets, nonces and keys.
+//! The source of random bytes for ids, secrets, nonces and keys. Only `signing::private_key` does not use it: for signing keys
+//! and signatures, the cryptographic library draws random bytes itself.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -25,8 +26,9 @@ impl Random {
         Ok(bytes)
     }
 
-    /// `N` random bytes for an id that is published as soon as it is used. They come from a block that is drawn in advance
-    /// for each thread, which saves system calls. Not for secrets, because the block stays in memory.
+    /// `N` random bytes for an id that is published as soon as it is used, or for the salt of an audit entry. They come from a
+    /// block that is drawn in advance for each thread, which saves system calls. Not for secrets, because the block stays in
+    /// memory.
     ///
     /// # Errors
     /// [`RandomUnavailable`], as for [`Random::fill`].
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_drawn_once_in_every_thread() {
+    fn no_id_is_drawn_twice_within_a_thread_or_across_threads() {
         let random = Random::new();
         let draw = |random: &Random| {
             // Lengths that do not fill a block evenly.

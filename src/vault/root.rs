@@ -224,7 +224,8 @@ impl Subkeys {
         hmac::verify(&self.csrf, &joined(parts), tag).is_ok()
     }
 
-    /// The key that a page shows for an authenticator app, the same for the same `parts` (a session, a link and a browser).
+    /// A MAC from which the console makes the key for an authenticator app, over `parts`: what the key is bound to (a session,
+    /// or a setup link and a browser).
     pub fn enrolment_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         mac(&self.enrolments, parts)
     }
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_key_comes_back_under_its_own_master_key_only() {
+    fn the_root_key_opens_under_its_own_master_key_only() {
         let (random, master, root) = keys();
         let sealed = root.seal(&master, &random).unwrap();
         assert_eq!(*RootKey::unseal(&master, &sealed).unwrap().0, *root.0);

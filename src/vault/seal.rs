@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_context_is_its_parts_and_not_their_sum() {
+    fn a_context_with_the_same_bytes_in_other_parts_does_not_open() {
         let sealer = Sealer::new(&[1; 32], "test");
         let envelope = sealer.seal(&Random::new(), &[b"ab", b"c"], b"").unwrap();
         assert!(sealer.open(&[b"ab", b"c"], &envelope).is_ok());
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn derived_keys_are_pinned() {
         // HKDF-SHA-256 of 32 zero bytes, salt "mintmark/1", info "purpose", computed by Python's hmac. A change here
-        // would lock every existing database.
+        // would make every existing database unreadable.
         assert_eq!(derive::<32>(&[0; 32], "purpose").as_slice(), PINNED);
     }
 

@@ -17,7 +17,7 @@ const PATTERNS_MAX: usize = 50;
 pub struct WebhookChange {
     /// Where requests go; a webhook must have one.
     pub url: Member<String>,
-    /// The patterns of the events it gets; default all but those that have to be named.
+    /// The patterns of the events it gets; default all except those that must be named ([`Events::Usual`]).
     pub events: Member<Vec<String>>,
     /// Free text about it; default none.
     pub description: Member<String>,
@@ -61,7 +61,7 @@ impl WebhookChange {
             Member::Value(url) => match host_of(url, outbound) {
                 Ok(host) => {
                     (webhook.url, webhook.host) = (url.clone(), host);
-                    // What failed at another URL does not count.
+                    // Failures at another URL do not count.
                     webhook.failing_since = None;
                 }
                 Err(why) => errors.add("/url", why),
@@ -80,7 +80,7 @@ impl WebhookChange {
             None if self.status.is_absent() => {}
             None | Some("active") => {
                 if webhook.disabled.take().is_some() {
-                    // What failed before it was enabled does not count.
+                    // Failures before it was enabled do not count.
                     webhook.failing_since = None;
                 }
             }
@@ -130,7 +130,10 @@ fn host_of(url: &str, outbound: &Outbound) -> Result<String, String> {
 
 fn check(patterns: &[String], errors: &mut FieldErrors) {
     if patterns.is_empty() {
-        errors.add("/events", "must name at least one event: send null for all, or disable the webhook");
+        errors.add(
+            "/events",
+            "must name at least one event: send null for the default, or disable the webhook",
+        );
     }
     if patterns.len() > PATTERNS_MAX {
         return errors.add("/events", format!("must have at most {PATTERNS_MAX} patterns"));
@@ -138,7 +141,7 @@ fn check(patterns: &[String], errors: &mut FieldErrors) {
     for (index, pattern) in patterns.iter().enumerate() {
         let pointer = format!("/events/{index}");
         if !is_pattern(pattern) {
-            errors.add(pointer, "names no event: send the name of one, a noun like client.*, or *");
+            errors.add(pointer, "names no event: send the name of an event, a pattern like client.*, or *");
         } else if patterns.iter().take(index).any(|before| before == pattern) {
             errors.add(pointer, "is listed twice: list it once");
         }

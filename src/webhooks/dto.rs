@@ -8,7 +8,7 @@ use crate::model::webhook::{Disabled, Webhook};
 use crate::vault::root::Subkeys;
 
 /// The members of a webhook that an administrator sets, for the audit trail. The URL may have a secret in its path or
-/// query: its host is shown, and a part of a MAC that differs when the URL does.
+/// query, so only its host is shown, with a part of a MAC that changes when the URL does.
 #[derive(Debug, Serialize)]
 pub(super) struct WebhookSettings<'a> {
     url: String,

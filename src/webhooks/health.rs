@@ -1,4 +1,4 @@
-//! Whether the receiver of a webhook takes what is sent. If the receiver is gone, or has failed for days, the webhook is
+//! Notes whether the receiver of a webhook accepts requests. If the receiver is gone, or has failed for days, the webhook is
 //! disabled, and the administrators of its workspace get a mail.
 
 use serde_json::json;
@@ -29,8 +29,8 @@ impl Webhooks {
         Ok(self.kernel.storage.webhook(&Reach::Platform, webhook_id).await?)
     }
 
-    /// Notes that the receiver of a webhook did not take a request. Disables the webhook if its receiver has taken nothing for
-    /// five days.
+    /// Notes that the receiver of a webhook did not accept a request. Disables the webhook if its receiver has accepted nothing
+    /// for five days.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -55,8 +55,8 @@ impl Webhooks {
         self.disable(webhook, Disabled::Gone).await
     }
 
-    /// Mails the administrators of a webhook's workspace that a request to it is given up: once a day, and not for a disabled
-    /// webhook, since disabling it is reported separately.
+    /// Mails the administrators of a webhook's workspace that a request to it is given up: at most once a day, and not for a
+    /// disabled webhook, since disabling it is reported separately.
     ///
     /// # Errors
     /// [`Error::Storage`].

@@ -20,7 +20,7 @@ pub use deliveries::WebhookDelivery;
 pub use dto::{CreatedWebhook, ReplacedKeys};
 pub use keys::SigningSecret;
 
-/// Webhooks.
+/// Manages webhooks.
 #[derive(Debug)]
 pub struct Webhooks {
     kernel: Arc<Kernel>,

@@ -44,7 +44,7 @@ impl Webhooks {
         found.ok_or(Error::NotFound(WEBHOOK))
     }
 
-    /// Creates a webhook, with keys of its own.
+    /// Creates a webhook and its keys.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the workspace has as many as it

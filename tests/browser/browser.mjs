@@ -1,5 +1,5 @@
-// Chromium of the system, and pages that notice what a customer must never see: an error in the console, a violation of
-// the content security policy, a request to another origin, a reply of 5xx.
+// Starts the installed Chromium, and records in its pages what a customer must never see: an error in the browser's console, a
+// violation of the content security policy, a request to another origin, a reply of 5xx.
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -7,13 +7,13 @@ import { chromium } from 'playwright-core'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-// `--no-sandbox` since containers and root have none; the others keep Chromium from asking for updates.
+// `--no-sandbox`: Chromium's sandbox does not work in containers and as root. The others keep Chromium from asking for updates.
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync']
 
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS })
 
-// A person with a browser of their own. `script` false turns JavaScript off.
+// A new browser context, as for another person, with a page and the faults found in it. `script: false` turns JavaScript off.
 export async function person(browser, origin, { script = true, width = 1280, scheme = 'light', cookies = [] } = {}) {
   const context = await browser.newContext({
     baseURL: origin, javaScriptEnabled: script, viewport: { width, height: 900 }, colorScheme: scheme, acceptDownloads: true,
@@ -22,7 +22,7 @@ export async function person(browser, origin, { script = true, width = 1280, sch
   const faults = []
   const watch = (page) => {
     page.on('console', (message) => {
-      // A page that answers with 4xx on purpose is said so by Chromium as an error.
+      // Chromium logs a reply of 4xx as an error. Some pages reply so on purpose.
       const status = /status of (4\d\d)/.test(message.text())
       if (message.type() === 'error' && !status) faults.push(`${page.url()}: console: ${message.text()}`)
     })
@@ -39,7 +39,8 @@ export async function person(browser, origin, { script = true, width = 1280, sch
   return { context, faults, page: await context.newPage() }
 }
 
-// What axe-core finds of impact serious or worse. It runs beside the policy of the page, by the debugger of the browser.
+// The faults that axe-core rates as serious or critical. The debugger injects axe-core, so the content security policy of the
+// page does not block it.
 export async function accessibilityFaults(page) {
   await page.evaluate(axe)
   const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }))
@@ -48,6 +49,6 @@ export async function accessibilityFaults(page) {
     .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' | ')}`)
 }
 
-// Whether a page is wider than the screen, so that one would have to scroll sideways.
+// Whether a page is wider than the screen, so that it scrolls sideways.
 export const overflows = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth)

@@ -1,4 +1,4 @@
-// The API reference at /docs: on a phone as on a desk, one box for credentials, the address of the server that it is on.
+// The API reference at /docs works on a phone and on a desktop, has one box for credentials, and names its own server.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -16,7 +16,7 @@ after(async () => {
   await service?.stop()
 })
 
-// The page, once the component has drawn it.
+// Opens the page, and waits until RapiDoc has drawn it.
 async function reference(width, place = '') {
   const visitor = await person(browser, service.issuer, { width })
   await visitor.page.goto(`/docs${place}`)
@@ -24,7 +24,7 @@ async function reference(width, place = '') {
   return visitor
 }
 
-test('on a phone a button opens the navigation, and what is chosen in it closes it', async () => {
+test('on a phone a button opens the navigation, and choosing an entry closes it', async () => {
   const { context, page, faults } = await reference(375)
   const menu = page.getByRole('button', { name: 'Mintmark API' })
   const token = page.locator('rapi-doc [data-content-id="post-/oauth2/token"]').first()
@@ -40,7 +40,7 @@ test('on a phone a button opens the navigation, and what is chosen in it closes 
   await context.close()
 })
 
-test('on a desk the navigation is beside the text, without a button', async () => {
+test('on a desktop the navigation is beside the text, without a button', async () => {
   const { context, page, faults } = await reference(1280)
   await page.locator('rapi-doc [data-content-id="post-/oauth2/token"]').first().waitFor()
   assert.equal(await page.getByRole('button', { name: 'Mintmark API' }).isVisible(), false)

@@ -1,4 +1,4 @@
-// What html-validate finds in a page as the server sent it.
+// Checks the HTML of a page with html-validate, as the server sent it.
 
 import { HtmlValidate } from 'html-validate'
 
@@ -6,7 +6,7 @@ const validate = new HtmlValidate({
   root: true,
   extends: ['html-validate:recommended', 'html-validate:document'],
   rules: {
-    // How a template is indented, and which quotes it uses, is no fault of a page.
+    // Matters of style.
     'no-trailing-whitespace': 'off',
     'attr-quotes': 'off',
     'void-style': 'off',
@@ -14,13 +14,13 @@ const validate = new HtmlValidate({
     'long-title': 'off',
     'no-implicit-button-type': 'off',
     'no-implicit-input-type': 'off',
-    // Files come from the service itself, under the hash of their content.
+    // Scripts and style sheets come from the service itself, and have the hash of their content in their path.
     'require-sri': 'off',
-    // Check boxes of one kind have one name.
+    // Check boxes of one list have the same name.
     'form-dup-name': ['error', { shared: ['radio', 'checkbox', 'submit', 'button', 'reset'] }],
-    // A client secret that is pasted to be tested is none that a browser should keep.
+    // A browser should not store a client secret that is pasted into a form to test it.
     'autocomplete-password': 'off',
-    // Where scripts do not run, the page that waits for a call loads itself again.
+    // Without JavaScript, the page that waits for the first call reloads itself.
     'meta-refresh': 'off',
     'no-inline-style': 'error',
   },

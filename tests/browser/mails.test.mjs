@@ -1,6 +1,6 @@
-// Every mail as a reader would show it: nothing that axe-core calls serious, no request to anywhere, no scrolling sideways on a
-// phone, light and dark. And what html-validate says of it. The mails are those of tests/vectors/mails, which a test of the
-// service holds. With MAIL_PICTURES=folder it also takes a picture of each.
+// Shows every mail in a browser, light and dark, as wide as a phone and wider: axe-core finds nothing serious, no request is
+// sent, nothing scrolls sideways, and the HTML is valid. The mails are in tests/vectors/mails; tests/it/delivery/messages.rs
+// keeps them up to date. With MAIL_PICTURES=folder it also takes a picture of each mail.
 
 import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
@@ -13,9 +13,9 @@ const folder = new URL('../vectors/mails/', import.meta.url)
 const mails = readdirSync(folder).filter((name) => name.endsWith('.html')).sort()
 const pictures = process.env.MAIL_PICTURES
 
-// A mail carries its styles in its elements, since readers drop style sheets; and its layout in tables, since some know nothing
-// else.
-const OF_MAILS = /^(no-inline-style|no-deprecated-attr|wcag\/h63|meta-refresh|element-required-attributes)/
+// Rules for pages that do not suit mails. A mail has its styles in its elements, because mail programs drop style sheets, and
+// its layout in tables, because some mail programs know nothing else.
+const NOT_FOR_MAILS = /^(no-inline-style|no-deprecated-attr|wcag\/h63|meta-refresh|element-required-attributes)/
 
 let browser
 
@@ -30,7 +30,7 @@ test('there are mails to look at', () => assert.ok(mails.length >= 20, `${mails.
 for (const name of mails) {
   const html = readFileSync(new URL(name, folder), 'utf8')
   test(`${name} is valid`, async () => {
-    const faults = (await htmlFaults(html)).filter((fault) => !OF_MAILS.test(fault))
+    const faults = (await htmlFaults(html)).filter((fault) => !NOT_FOR_MAILS.test(fault))
     assert.deepEqual(faults, [])
   })
   for (const scheme of ['light', 'dark']) {

@@ -1,6 +1,6 @@
-// Every page of the console, with and without a script, at two widths, light and dark: nothing that axe-core calls serious,
-// nothing in the browser's console, no violation of the policy, no request to another origin, no scrolling sideways. And
-// what html-validate says of each page as it was sent.
+// Opens every page of the console, with and without JavaScript, at two widths, light and dark. axe-core finds nothing serious,
+// nothing scrolls sideways, and there is no error in the browser's console, no violation of the content security policy and no
+// request to another origin. html-validate finds no fault in any page as it was sent.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -16,7 +16,7 @@ before(async () => {
 })
 after(() => at?.end())
 
-// The addresses of all pages, each in a state worth looking at: name → [path, status, signed in?].
+// The paths of all pages, each with the status of its reply. Creates the objects that the pages show, then follows links.
 async function everyPage() {
   const { service } = at
   const { context, page } = await at.administrator({ script: false })
@@ -39,7 +39,7 @@ async function everyPage() {
   const keys = new URL(page.url()).pathname
   const hook = service.command('webhooks', 'list', 'acme-in').items[0].webhook_id
   service.command('webhooks', 'test', hook)
-  // The addresses that the navigation and the pages themselves lead to are found below; these need something made first.
+  // Pages of the objects above. The loop below finds the pages that they and the navigation link to.
   const known = [draft, reveal, token, '/console/workspaces/acme-in/api-clients/new', `/console/api-clients/${id}/tokens/new`,
     `/console/api-clients/${id}/tokens/revoke-all`, `/console/api-clients/${id}/tokens/${jti}/revoke`, `/console/api-clients/${id}/secrets/new`,
     `/console/api-clients/${id}/secrets/${secretId}/delete`, `/console/api-clients/${id}/disable`, `/console/api-clients/${id}/delete`,
@@ -68,7 +68,7 @@ async function everyPage() {
 const VISITOR_PAGES = [['/console/sign-in', 200], ['/console/setup/no-such-link', 410]]
 
 for (const [script, width, scheme] of [[true, 1280, 'light'], [true, 375, 'dark'], [false, 375, 'light'], [false, 1280, 'dark']]) {
-  test(`every page ${script ? 'with' : 'without'} a script, ${width} pixels wide, ${scheme}`, async () => {
+  test(`every page works ${script ? 'with' : 'without'} JavaScript, ${width} pixels wide, ${scheme}`, async () => {
     const wrong = []
     const signedIn = await at.administrator({ script, width, scheme })
     const visitor = await person(at.browser, at.origin, { script, width, scheme })
@@ -77,7 +77,7 @@ for (const [script, width, scheme] of [[true, 1280, 'light'], [true, 375, 'dark'
       for (const [path, status] of paths) {
         const reply = await who.page.goto(path)
         if (reply.status() !== status) wrong.push(`${path}: ${reply.status()} and not ${status}`)
-        // Without a script of the page the one of axe does not run either.
+        // Without JavaScript, axe-core does not run either.
         if (script) wrong.push(...(await accessibilityFaults(who.page)).map((fault) => `${path}: ${fault}`))
         if (script && (await overflows(who.page))) wrong.push(`${path}: is wider than the screen`)
       }
@@ -100,7 +100,7 @@ test('every page is valid HTML', async () => {
   assert.deepEqual(wrong, [])
 })
 
-test('a form with mistakes says them first, beside the fields, and keeps what was typed', async () => {
+test('a form with mistakes shows them first and keeps what was typed', async () => {
   for (const script of [true, false]) {
     const { context, page, faults } = await at.administrator({ script })
     await page.goto('/console/workspaces/acme-in/api-clients/new')

@@ -1,5 +1,5 @@
-// A passkey in a real browser: made by a setup link, used to sign in without a name, asked for again, refused without a
-// verified user, and offered by the field of the email address.
+// Passkeys in a real browser: created with a setup link, used to sign in without an email address, not registered twice,
+// refused when the device does not verify the user, and offered by the field of the email address.
 
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { launch, person } from './browser.mjs'
 import { start } from './service.mjs'
 
-// A device with a fingerprint reader, as far as a page can see.
+// For the page, this is a device with a fingerprint reader.
 const DEVICE = {
   protocol: 'ctap2', ctap2Version: 'ctap2_1', transport: 'internal', hasResidentKey: true, hasUserVerification: true,
   isUserVerified: true, automaticPresenceSimulation: true,
@@ -22,7 +22,7 @@ before(async () => {
   await new Promise((resolve) => probe.once('listening', resolve))
   const { port } = probe.address()
   await new Promise((resolve) => probe.close(resolve))
-  // Passkeys are bound to names, so the issuer has one.
+  // A passkey is bound to a host name, so the issuer must not be an IP address.
   origin = `http://localhost:${port}`
   service = await start({ SERVER__LISTEN: `127.0.0.1:${port}`, SERVER__PUBLIC_URL: origin })
   browser = await launch()
@@ -43,7 +43,7 @@ async function withDevice(page) {
   }
 }
 
-// A person who has a passkey and is not signed in. What their pages ask the browser for is in `asked` of the page.
+// A person who has a passkey and is not signed in. On their pages, `asked` lists the calls of navigator.credentials.get.
 async function withPasskey() {
   const { setup_link: link } = service.command('operators', 'setup-link', 'ada@example.com')
   const someone = await person(browser, origin)
@@ -65,10 +65,10 @@ async function withPasskey() {
   return { ...someone, device }
 }
 
-test('a passkey is made by a setup link and signs in without a name', async () => {
+test('a passkey is created with a setup link and signs in without an email address', async () => {
   const { setup_link: link } = service.command('operators', 'setup-link', 'ada@example.com')
   const { page, faults, context } = await person(browser, origin)
-  // A browser that offers no passkeys in fields.
+  // As in a browser that offers no passkeys in fields.
   await context.addInitScript(() => { PublicKeyCredential.isConditionalMediationAvailable = async () => false })
   const device = await withDevice(page)
   await page.goto(`${link}?next=/console/account`)
@@ -91,7 +91,7 @@ test('a passkey is made by a setup link and signs in without a name', async () =
   await page.goto('/console/account')
   await page.getByRole('button', { name: 'Sign out' }).click()
 
-  // Somebody who finds the device cannot use it.
+  // Somebody else who has the device cannot use it.
   await device.verify(false)
   await page.goto('/console/sign-in')
   await page.getByRole('button', { name: 'Sign in with a passkey' }).click()
@@ -105,14 +105,14 @@ test('a passkey is made by a setup link and signs in without a name', async () =
 
 test('the field of the email address offers a passkey', async () => {
   const { page, faults } = await withPasskey()
-  // The device takes what is offered.
+  // The device answers the request of the field at once.
   await page.goto('/console/sign-in?next=/console/account')
   await page.waitForURL(isAccount)
   assert.match(await page.locator('main').innerText(), /by passkey/)
   assert.deepEqual(faults, [])
 })
 
-test('the button ends what the field offers before it asks', async () => {
+test('the button aborts the request of the field before it sends its own', async () => {
   const { page, faults, device } = await withPasskey()
   await device.present(false)
   await page.goto('/console/sign-in')
@@ -124,7 +124,7 @@ test('the button ends what the field offers before it asks', async () => {
   assert.deepEqual(faults, [])
 })
 
-test('what the field offers is renewed before its challenge ends', async () => {
+test('the field renews its request before the challenge expires', async () => {
   const { page, faults, device } = await withPasskey()
   await device.present(false)
   await page.clock.install()
@@ -142,9 +142,9 @@ test('what the field offers is renewed before its challenge ends', async () => {
   assert.deepEqual(faults, [])
 })
 
-test('an offer that is taken after its challenge ended is asked for once more', async () => {
+test('a passkey that is used after its challenge expired is asked for once more', async () => {
   const { page, faults, context } = await withPasskey()
-  // The device sleeps, and no timer runs meanwhile.
+  // As if the computer slept for longer than the challenge is valid, while no timer ran.
   await context.addInitScript(() => {
     const now = Date.now
     globalThis.answered = () => { if (globalThis.asked.length === 1) Date.now = () => now() + 300_001 }

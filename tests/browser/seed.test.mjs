@@ -1,5 +1,6 @@
-// The path people come for, in a browser: from the list of API clients to a token that opens a product. With a script and
-// without, at the width of a desk and of a phone; and whatever happens to the page with the secret.
+// The main task of the console, in a browser: from the list of API clients to a token that a product accepts, with and without
+// JavaScript, as wide as a desktop and a phone. Then what the page with the secret does on reload, Back, a second tab, a double
+// click and a lost connection.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -13,7 +14,7 @@ after(() => at?.end())
 const secretOf = (page) => page.locator('#secret').innerText()
 
 for (const [script, width] of [[true, 1280], [true, 375], [false, 1280], [false, 375]]) {
-  test(`to a copied token ${script ? 'with' : 'without'} a script, ${width} pixels wide`, async () => {
+  test(`a new client gets a token that works, ${script ? 'with' : 'without'} JavaScript, ${width} pixels wide`, async () => {
     const label = `SAP ${script} ${width}`
     const { context, page, faults } = await at.administrator({ script, width })
     await describeClient(page, label, { never: true })
@@ -70,7 +71,7 @@ test('reload, Back and another tab show the same secret of the same client', asy
   const tab = await context.newPage()
   await tab.goto(address)
   assert.equal(await secretOf(tab), secret)
-  // Back to the summary, whose form has been sent: it leads here again.
+  // Back leads to the summary. Its form has been sent, so it redirects to the secret again.
   await page.goBack()
   assert.equal(await secretOf(page), secret)
   assert.equal(clientsOf(at.service, label).length, 1)
@@ -117,7 +118,7 @@ test('a connection that is lost after the form was sent loses no secret', async 
   let lost
   await page.route('**/console/drafts/*', async (route) => {
     if (route.request().method() !== 'POST' || lost) return route.continue()
-    // The service gets the form and answers; the browser sees the connection end.
+    // The service receives the form and replies, but the browser sees the connection end.
     lost = await route.fetch({ maxRedirects: 0 })
     return route.abort('connectionreset')
   })

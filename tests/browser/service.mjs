@@ -1,4 +1,4 @@
-// The service as an operator runs it: the binary with a data folder of its own, on a port that the system chooses.
+// Runs the service as an operator does: the binary with its own data folder, on a port that the system chooses.
 
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 const binary = process.env.MINTMARK_BINARY
 if (!binary) throw new Error('MINTMARK_BINARY must name the binary: run ./scripts/test browser')
 
-// The log lines that a failure prints.
+// How many of the last log lines the error message of a failure contains.
 const KEPT_LINES = 60
 
 // Starts the service. `settings` are named as in the environment: { TOKENS__SIGNING_ALG: 'EdDSA' }.
@@ -25,7 +25,7 @@ export async function start(settings = {}) {
     createInterface({ input: child.stderr }).on('line', (line) => {
       log.push(line)
       if (line.includes('"serving"')) resolve(JSON.parse(line))
-    }).on('close', () => reject(new Error(`the service ended at its start:\n${log.slice(-KEPT_LINES).join('\n')}`)))
+    }).on('close', () => reject(new Error(`the service ended while it was starting:\n${log.slice(-KEPT_LINES).join('\n')}`)))
   })
   const { issuer, listen } = await serving
   environment.MINTMARK__SERVER__LISTEN = listen
@@ -33,9 +33,9 @@ export async function start(settings = {}) {
   return {
     issuer,
     log,
-    // Runs a command of the binary beside the serving process and returns the JSON that it prints.
+    // Runs a command of the binary while the service runs, and returns the JSON that it prints.
     command: (...args) => JSON.parse(execFileSync(binary, [...args, '--json'], options)),
-    // Runs a command that prints nothing to keep.
+    // Runs a command that does not print JSON.
     run: (...args) => execFileSync(binary, args, options),
     async stop() {
       child.kill('SIGTERM')

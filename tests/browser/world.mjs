@@ -1,4 +1,4 @@
-// A service with what the tests of the console need in it, and somebody who is signed in to it.
+// A service with the objects that the tests of the console need, and an administrator who is signed in.
 
 import { execFileSync } from 'node:child_process'
 import { launch, person } from './browser.mjs'
@@ -6,7 +6,7 @@ import { start } from './service.mjs'
 
 export const PASSWORD = 'correct horse battery staple'
 
-// Starts a service and a browser. The issuer is loopback, where a password alone may be enough.
+// Starts a service and a browser. A password without a second factor is enough: the service allows that on loopback.
 export async function world(settings = {}) {
   const service = await start({ CONSOLE__SECOND_FACTOR: 'optional', ...settings })
   service.command('products', 'create', 'e-invoicing', '--name', 'E-Invoicing')
@@ -18,7 +18,8 @@ export async function world(settings = {}) {
     service,
     browser,
     origin: service.issuer,
-    // Somebody who has used the setup link of the first administrator; each call is another tab of that sign-in.
+    // A new browser context in which the first administrator is signed in. The first call signs in with a setup link; all calls
+    // share this session.
     async administrator(options = {}) {
       if (!cookies) {
         const first = await person(browser, service.issuer, { script: false })
@@ -35,7 +36,7 @@ export async function world(settings = {}) {
   }
 }
 
-// Uses a setup link with a password.
+// Opens a setup link and sets a password.
 export async function setUp(page, link) {
   await page.goto(link)
   await page.getByLabel('New password').fill(PASSWORD)
@@ -55,17 +56,17 @@ export async function describeClient(page, label, { never = false } = {}) {
   await page.getByRole('heading', { level: 1, name: 'Check before you create' }).waitFor()
 }
 
-// The API clients of a label, as the database has them.
+// The API clients with this label, as the command line lists them.
 export const clientsOf = (service, label) =>
   service.command('clients', 'list', 'acme-in').items.filter((client) => client.label === label)
 
-// Verifies a token as a service behind Mintmark would ask for it.
+// Whether `/oauth2/verify` accepts a token for a product, as a proxy would ask.
 export async function opens(service, token, product) {
   const reply = await fetch(`${service.issuer}/oauth2/verify?product=${product}`, { headers: { authorization: `Bearer ${token}` } })
   return reply.status === 200
 }
 
-// Exchanges an id and a secret for a token.
+// The JSON of the token endpoint's reply to an id and a secret: a token or an error.
 export async function exchange(service, id, secret) {
   const reply = await fetch(`${service.issuer}/oauth2/token`, {
     method: 'POST',

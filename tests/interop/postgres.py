@@ -1,4 +1,4 @@
-"""A temporary PostgreSQL cluster on a Unix socket, run by the same shell script as that of the Rust tests."""
+"""A temporary PostgreSQL cluster on a Unix socket, run by the same shell script as in the Rust tests."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def programs() -> Path:
 def cluster() -> Iterator[Callable[[str], str]]:
     """Gives a function that makes an empty database and returns its URL. The cluster ends with this process at the latest."""
     folder = tempfile.mkdtemp(prefix="mintmark-pg-")
-    # In its own session, so that Ctrl-C does not end it; it cleans up when the pipe from this process closes.
+    # The script runs in its own session, so that Ctrl-C does not end it. It cleans up when the pipe from this process closes.
     keeper = subprocess.Popen(
         ["sh", str(KEEPER), folder, str(programs())],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,

@@ -87,7 +87,7 @@ END = 'running=$(jobs -p)\nkill $running\nfor job in $running; do wait "$job"; d
 
 
 def run_blocks(folder: Path) -> None:
-    """Every block that is not excluded."""
+    """Runs every block that is not excluded, and compares its output with the README."""
     every = blocks()
     run = [block for block in every if reason_to_exclude(block) is None]
     for start in EXCLUDED:
@@ -103,7 +103,7 @@ def run_blocks(folder: Path) -> None:
     if code != 0:
         for block, (out, err) in printed.items():
             print(f"---- README.md, line {block.line}:\n{block.text}---- printed:\n{out}{err}", flush=True)
-        raise SystemExit(f"README.md: a block ends with exit code {code}: the last one above that was reached")
+        raise SystemExit(f"README.md: a block failed with exit code {code}: the last one above that was run")
     for block, (out, _) in printed.items():
         if block.expected is not None and not matches(block.expected, out):
             raise SystemExit(f"README.md, line {block.line}: says\n{block.expected}---- but prints\n{out}")
@@ -131,7 +131,7 @@ def matches(expected: str, printed: str) -> bool:
 
 
 def run_quickstart(folder: Path) -> None:
-    """The output of `quickstart` begins as the README shows it, except for ids, secrets and tokens."""
+    """Checks that the output of `quickstart` begins as the README shows it, except for ids, secrets and tokens."""
     shown = re.search(r"^```\n\$ cargo run -- quickstart\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert shown, "README.md shows no run of quickstart any more"
     # Without --once, because its text is different; the process is stopped when the last line is there.
@@ -143,7 +143,7 @@ def run_quickstart(folder: Path) -> None:
                 process.terminate()
     assert process.returncode == 0, f"quickstart ends with exit code {process.returncode}:\n{printed}"
     if not anonymous(printed).startswith(anonymous(shown[1])):
-        raise SystemExit(f"README.md shows of quickstart\n{shown[1]}---- but it prints\n{printed}")
+        raise SystemExit(f"README.md shows this output of quickstart:\n{shown[1]}---- but it prints\n{printed}")
     print("quickstart prints what the README shows")
 
 
@@ -155,7 +155,7 @@ def anonymous(text: str) -> str:
 
 
 def check_links(_: Path) -> None:
-    """Every link to a file or a heading in this repository works."""
+    """Checks every link to a file or a heading in this repository."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "verifier").glob("*.md")]
     dead, links = [], 0
     for page in pages:
@@ -184,7 +184,7 @@ def headings(page: Path) -> set[str]:
 
 
 def run_races(folder: Path) -> None:
-    """`serve` and `bootstrap` started together, each time in an empty folder. Neither may fail or warn of a lost database."""
+    """Starts `serve` and `bootstrap` together, each time in an empty folder. Neither may fail or warn of a lost database."""
     variables, faults = environment(folder), []
     logs = [folder / "serve.err", folder / "bootstrap.err"]
     script = f"{START}mintmark serve 2> {logs[0]} &\nmintmark bootstrap 2> {logs[1]} > bootstrap.out\n{END}"
@@ -212,7 +212,7 @@ def own_network() -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", 8080)) == 0:
             raise SystemExit("port 8080 is in use, and this system does not allow a separate network: stop what listens there")
-    print("on this machine's own port 8080")
+    print("uses port 8080 of this machine: this system does not allow a separate network")
 
 
 def main() -> None:

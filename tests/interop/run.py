@@ -26,12 +26,12 @@ NEVER = {"mode": "never"}
 
 
 def database_urls(engine: str, stack: ExitStack) -> Callable[[str], str | None]:
-    """A function from a name to the URL of a new database; None is the default, a file in the service's folder."""
+    """Gives a function that creates a database of a name and returns its URL. None means the default, a SQLite file."""
     return stack.enter_context(cluster()) if engine == "postgres" else lambda name: None
 
 
 def clients(engine: str, stack: ExitStack) -> dict:
-    """Two services, one for each form of never-expiring tokens, with a client for each cell of the matrix."""
+    """Two services, one whose never-expiring tokens have an `exp` and one without, with a client for each cell of matrix.py."""
     create_database = database_urls(engine, stack)
     cells = {}
     for form in ["far", "omit"]:
@@ -67,8 +67,8 @@ def forward_auth(engine: str, stack: ExitStack) -> dict:
 
 
 def console(engine: str, stack: ExitStack) -> dict:
-    """One service with a client, and its database, in which a test signs itself in."""
-    assert engine == "sqlite", "the test writes a session into the file"
+    """One service with a client, and the path of its database: a test signs in by inserting a session there."""
+    assert engine == "sqlite", "the test inserts a session into the database file"
     service = stack.enter_context(running(None))
     manager = world.Manager(service)
     world.create_products(manager)
@@ -81,7 +81,7 @@ def console(engine: str, stack: ExitStack) -> dict:
 
 
 def audit(engine: str, stack: ExitStack) -> dict:
-    """A service whose audit trail has a few hundred entries and two checkpoints: it was stopped in between, and signs one then."""
+    """A service whose audit trail has a few hundred entries and two checkpoints: it signs one whenever it stops."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-audit-")))
     database = database_urls(engine, stack)("audit") or f"sqlite://{folder}/mintmark.db"
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -110,7 +110,7 @@ def audit(engine: str, stack: ExitStack) -> dict:
 
 
 def generated(engine: str, stack: ExitStack) -> dict:
-    """One service with a product and a workspace, and its first management client, for generated clients."""
+    """One service with a product and a workspace. Generated clients use its first management client."""
     service = stack.enter_context(running(database_urls(engine, stack)("generated")))
     manager = world.Manager(service)
     world.create_products(manager)
@@ -123,7 +123,7 @@ def generated(engine: str, stack: ExitStack) -> dict:
 def openapi(engine: str, stack: ExitStack) -> dict:
     """One service with an object of every kind, with the ids in the examples of openapi.yaml."""
     create_database = database_urls(engine, stack)
-            # A recorded token, because deleting a key also ends the stateless tokens that it may have signed.
+    # The management token must be recorded, because deleting a signing key ends the stateless tokens that it may have signed.
     service = stack.enter_context(running(create_database("openapi"), TOKENS__RECORD_ABOVE_SECONDS="60"))
     manager = stack.enter_context(still_managing(world.Manager(service)))
     first_keys = [key["kid"] for key in manager.get("/v1/signing-keys")["items"]]
@@ -151,7 +151,7 @@ def openapi(engine: str, stack: ExitStack) -> dict:
     kept_clients = [manager.client_id, kept_client["client_id"]]
     return {
         "workspace_id": world.WORKSPACE, "client_id": client["client_id"], "secret_id": secret_id,
-        # An object that the run depends on → another one of its kind that may be changed instead.
+        # The id of an object that the run depends on → the id of an object of the same kind that may be changed instead.
         "kept": {
             **dict.fromkeys(first_keys, key["kid"]), **dict.fromkeys(kept_clients, client["client_id"]),
             **dict.fromkeys(["platform", "kept"], world.WORKSPACE),
@@ -160,7 +160,7 @@ def openapi(engine: str, stack: ExitStack) -> dict:
 
 
 def sign_in(engine: str, stack: ExitStack) -> dict:
-    """One service whose operators sign in by a real OpenID Connect provider, once for each algorithm."""
+    """One service, in which a real OpenID Connect provider is configured once for each signing algorithm of ID tokens."""
     script = ROOT / "tests/interop/sign_in/provider.mjs"
     provider = stack.enter_context(subprocess.Popen(["node", script], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
     stack.callback(provider.kill)
@@ -176,9 +176,9 @@ def sign_in(engine: str, stack: ExitStack) -> dict:
 
 
 def webhooks(engine: str, stack: ExitStack) -> dict:
-    """A service that may send to this machine; on PostgreSQL a second one of the same issuer and database beside it."""
+    """A service that may send webhooks to this machine; on PostgreSQL with a second replica."""
     url = database_urls(engine, stack)("webhooks")
-    # Both read what the first one sealed.
+    # Both replicas need the master key with which the first one encrypted the signing keys.
     master_key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
     settings = {"OUTBOUND__ALLOW": "127.0.0.1", "TOKENS__RECORD_ABOVE_SECONDS": "60", "KEYS__MASTER_KEY": master_key}
     service = stack.enter_context(running(url, **settings))
@@ -198,7 +198,7 @@ def webhooks(engine: str, stack: ExitStack) -> dict:
 
 @contextmanager
 def still_managing(manager: world.Manager) -> Iterator[world.Manager]:
-    """Checks that the management token is still valid at the end: otherwise most replies were 401, and the run tested little."""
+    """Checks that the management token is still valid at the end. If not, most replies were 401, and the run tested little."""
     yield manager
     manager.get("/v1/products")
 
@@ -206,7 +206,7 @@ def still_managing(manager: world.Manager) -> Iterator[world.Manager]:
 def main() -> int:
     setting, engine, dashes, *command = sys.argv[1:]
     assert dashes == "--" and command, __doc__
-            # Stops the processes that this one started.
+    # On SIGTERM, exit normally, so that the processes that this one started are stopped too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-world-")))
@@ -214,7 +214,7 @@ def main() -> int:
         (folder / "world.json").write_text(json.dumps(facts, indent=2))
         environment = {
             **os.environ, "MINTMARK_WORLD": str(folder / "world.json"), "MINTMARK_VERDICTS": str(folder / "verdicts"),
-            # Otherwise the clients refuse http.
+            # Without these, oauthlib and Authlib refuse http.
             "OAUTHLIB_INSECURE_TRANSPORT": "1", "AUTHLIB_INSECURE_TRANSPORT": "1",
         }
         code = subprocess.run(command, env=environment).returncode

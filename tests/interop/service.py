@@ -1,4 +1,4 @@
-"""The service as an operator runs it: the binary, settings from the environment, a data folder of its own."""
+"""Runs the service as an operator does: the binary, with settings from the environment and its own data folder."""
 
 import ctypes
 import json
@@ -36,9 +36,10 @@ class Service:
 
 @contextmanager
 def running(database_url: str | None, **settings: str) -> Iterator[Service]:
-    """Starts the service on a port of the system's choice and stops it by SIGTERM; a failing exit code is an error.
+    """Starts the service on a port that the system chooses, and stops it with SIGTERM; an exit code other than 0 is an error.
 
-    `database_url` None is the embedded default. Settings are named as in the environment: `TOKENS__SIGNING_ALG="EdDSA"`.
+    If `database_url` is None, the database is the default, a SQLite file. Settings are named as in the environment:
+    `TOKENS__SIGNING_ALG="EdDSA"`.
     """
     binary = os.environ["MINTMARK_BINARY"]
     settings = {"SERVER__LISTEN": "127.0.0.1:0", "SERVER__DRAIN_SECONDS": "0", "LOG__FORMAT": "json", **settings}

@@ -1,4 +1,4 @@
-"""The audit trail as others read it: the program of examples/audit-verify, Go's packages for its checksum database, and the schema of OCSF.
+"""Other programs check the audit trail: examples/audit-verify, Go's packages for its checksum database, and the schema of OCSF.
 
 `run.py audit sqlite|postgres -- pytest tests/interop/test_audit.py`
 """
@@ -95,7 +95,7 @@ def test_another_key_and_a_changed_checkpoint_are_refused(tmp_path):
     assert "InvalidSignature" in checked(tmp_path, whole, note.replace(f"\n{size}\n", f"\n{int(size) - 1}\n"), ours).stderr
 
 
-def test_a_change_of_the_database_is_found_by_both(tmp_path):
+def test_a_change_of_the_database_is_found_by_mintmark_and_by_the_example(tmp_path):
     note, ours = get("/checkpoint"), key()
     (tmp_path / "kept.txt").write_text(note)
     verified = command("audit", "verify", "--checkpoint", str(tmp_path / "kept.txt"), "--json")
@@ -110,7 +110,7 @@ def test_a_change_of_the_database_is_found_by_both(tmp_path):
 
 
 def by_hand(sql: str) -> None:
-    """Changes the database as who has access to it can."""
+    """Changes the database directly, as anybody can who has access to it."""
     if WORLD["database"].startswith("postgres"):
         subprocess.run(["psql", "-q", "-v", "ON_ERROR_STOP=1", WORLD["database"], "-c", sql], check=True)
         return

@@ -1,4 +1,4 @@
-"""The proxy settings of examples/forward-auth, in a real proxy between a caller and a service.
+"""Runs nginx with the settings of examples/forward-auth, between a caller and a service.
 
 `run.py forward-auth sqlite -- pytest tests/interop/test_forward_auth.py`
 """
@@ -89,7 +89,7 @@ def proxy(upstream, tmp_path_factory):
 
 
 def wait_for(process: subprocess.Popen, port: int) -> None:
-    """Waits until it listens; nothing else shows that it is ready."""
+    """Waits until the proxy listens; nothing else shows that it is ready."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with socket.socket() as probe:
@@ -160,7 +160,7 @@ def test_the_caller_cannot_choose_the_required_product(proxy, query):
     assert call(proxy, fetch_token("gst"), "/" + query).status_code == 200
 
 
-def test_without_a_token_it_is_401_without_an_error(proxy):
+def test_a_request_without_a_token_is_401_without_an_error_code(proxy):
     reply = call(proxy, None)
     assert (reply.status_code, reply.headers["WWW-Authenticate"]) == (401, 'Bearer realm="mintmark"')
     for headers in [{"Authorization": "Basic eDp5"}, {"X-Access-Token": fetch_token("gst")}, {"Cookie": "token=" + fetch_token("gst")}]:
@@ -229,7 +229,7 @@ def test_a_token_that_cannot_be_checked_is_503(proxy):
     assert call(proxy, token).status_code == 200
 
 
-def test_the_documentation_shows_the_files_that_are_tried():
+def test_the_documentation_shows_the_files_of_the_examples():
     blocks = re.findall(r"^```\w*\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     for file in EXAMPLES.iterdir():
         assert file.read_text() in blocks, f"{PAGE.name} does not show {file.name} as it is"

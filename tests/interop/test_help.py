@@ -1,4 +1,4 @@
-"""The programs on the page for integrators, taken from the page and run against the service that it describes.
+"""Runs the programs of the console's help page against the service that shows the page.
 `run.py console sqlite -- pytest tests/interop/test_help.py`
 """
 
@@ -19,8 +19,8 @@ import pytest
 FACTS = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
 COOKIE = "h" * 43
 OPERATOR = "01990000-0000-7000-8000-000000000001"
-# Programs of these kinds do not run here: their text is only compared with the addresses of the service.
-ELSEWHERE = {"token-powershell", "token-abap", "token-oracle", "token-power-query"}
+# These programs cannot run here. The test only checks that they contain the token endpoint of the service.
+NOT_RUN = {"token-powershell", "token-abap", "token-oracle", "token-power-query"}
 RUN = {
     "token-curl": ("token.sh", ["sh"]), "token-python": ("token.py", [sys.executable]), "token-java": ("Token.java", ["java"]),
     "verify-curl": ("verify.sh", ["sh"]), "introspect-curl": ("introspect.sh", ["sh"]), "verify-python": ("verify.py", [sys.executable]),
@@ -30,7 +30,7 @@ RUN = {
 
 @pytest.fixture(scope="module")
 def snippets() -> dict[str, str]:
-    """The text of every program on the page, by its id."""
+    """Signs in by inserting a session into the database, and returns the text of every program on the page by its id."""
     now = int(time.time())
     with sqlite3.connect(FACTS["database"], timeout=30) as database:
         database.execute(
@@ -65,9 +65,9 @@ def token(run) -> str:
     return json.loads(run("token-curl").stdout)["access_token"]
 
 
-def test_every_program_is_run_or_belongs_elsewhere(snippets):
-    assert snippets.keys() == RUN.keys() | ELSEWHERE | {"header"}
-    for name in ELSEWHERE:
+def test_every_program_is_run_or_names_the_token_endpoint(snippets):
+    assert snippets.keys() == RUN.keys() | NOT_RUN | {"header"}
+    for name in NOT_RUN:
         assert FACTS["issuer"] + "/oauth2/token" in snippets[name]
 
 
@@ -81,7 +81,7 @@ def test_a_program_gets_a_token(run, name):
 
 
 @pytest.mark.parametrize("name", ["verify-python", "verify-java"])
-def test_a_program_verifies(run, token, name):
+def test_a_program_verifies_a_token(run, token, name):
     done = run(name, TOKEN=token)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"valid: client {FACTS['client_id']}")
@@ -92,7 +92,7 @@ def test_a_program_verifies(run, token, name):
         assert run(name, TOKEN=token, AUDIENCE="https://other.example.com").returncode == 1
 
 
-def test_the_service_answers_about_a_token(run, token):
+def test_the_service_says_whether_a_token_is_valid(run, token):
     accepted = run("verify-curl", TOKEN=token).stdout.lower()
     assert accepted.startswith("http/1.1 200") and f"x-mintmark-client-id: {FACTS['client_id'].lower()}" in accepted
     assert run("verify-curl", TOKEN=token, PRODUCT="e-way-bill").stdout.startswith("HTTP/1.1 403")

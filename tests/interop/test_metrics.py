@@ -13,8 +13,8 @@ import requests
 WORLD = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
 
 
-def used() -> None:
-    """Asks for enough that no metric with labels is empty."""
+def use_the_service() -> None:
+    """Sends requests of every kind, so that every metric with labels has a value."""
     for client in WORLD["clients"].values():
         as_client = (client["client_id"], client["client_secret"])
         ask = lambda path, data: requests.post(WORLD["issuer"] + path, data=data, auth=as_client, timeout=10)  # noqa: E731
@@ -33,8 +33,8 @@ def check(text: str) -> subprocess.CompletedProcess:
     return subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True)
 
 
-def test_promtool_finds_nothing_to_say():
-    used()
+def test_promtool_finds_no_problem():
+    use_the_service()
     reply = requests.get(WORLD["issuer"] + "/metrics", headers={"Accept": "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}, timeout=10)
     assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4"), reply.headers
     assert "mintmark_recorded_tokens_total" in reply.text
@@ -42,5 +42,5 @@ def test_promtool_finds_nothing_to_say():
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_promtool_would_say_it():
+def test_promtool_reports_a_wrong_metric():
     assert check("# HELP mintmark_wait_milliseconds Wait.\n# TYPE mintmark_wait_milliseconds gauge\nmintmark_wait_milliseconds 1\n").returncode != 0

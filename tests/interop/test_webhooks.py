@@ -1,5 +1,5 @@
-"""Webhooks of the running service: verified by the official libraries, by cryptography of other languages, and by the programs that
-docs/webhooks.md shows; and a listener that verifies tokens offline. `run.py webhooks sqlite -- pytest tests/interop/test_webhooks.py`
+"""Requests to webhooks are verified by the official libraries, by pyca/cryptography, and by the programs in docs/webhooks.md. A
+listener that verifies tokens offline learns of revocations. `run.py webhooks sqlite -- pytest tests/interop/test_webhooks.py`
 """
 
 import base64
@@ -38,7 +38,7 @@ def call(method: str, path: str, body: dict | None = None, at: str = WORLD["issu
 
 
 class Receiver:
-    """Keeps what it is sent."""
+    """An HTTP server that keeps the requests it receives."""
 
     def __init__(self):
         self.got = got = queue.Queue()
@@ -60,7 +60,7 @@ class Receiver:
 
 @pytest.fixture(scope="module")
 def request_and_keys() -> tuple[dict, bytes, dict]:
-    """A request that the service sent, signed by two pairs of keys, and the newer of them."""
+    """The headers and body of a request that was signed with two sets of keys, and the newer set; its `old` is the other."""
     receiver = Receiver()
     hook = call("POST", LIST, {"url": receiver.url, "events": ["product.created"]})
     keys = call("POST", f"/v1/webhooks/{hook['webhook_id']}/secrets", {})
@@ -72,15 +72,15 @@ def request_and_keys() -> tuple[dict, bytes, dict]:
 
 
 def tampered(headers: dict, body: bytes) -> list[tuple[dict, bytes]]:
-    """Requests that are not genuine."""
+    """Requests that must be refused."""
     old = {**headers, "webhook-timestamp": str(int(headers["webhook-timestamp"]) - 301)}
     return [(headers, body + b" "), ({**headers, "webhook-id": "other"}, body), (old, body), ({**headers, "webhook-signature": "v1,AAAA v1a,AAAA"}, body)]
 
 
-# The official libraries, which know only v1.
+# The official libraries know only v1.
 
 
-def test_python_library(request_and_keys):
+def test_the_python_library_verifies_a_request(request_and_keys):
     headers, body, keys = request_and_keys
     for secret in [keys["signing_secret"], keys["old"]["signing_secret"]]:
         assert Webhook(secret).verify(body, headers) == json.loads(body)
@@ -96,7 +96,7 @@ new Webhook(secret).verify(body, headers);
 """
 
 
-def test_node_library(request_and_keys, tmp_path):
+def test_the_node_library_verifies_a_request(request_and_keys, tmp_path):
     headers, body, keys = request_and_keys
     (tmp_path / "node_modules").symlink_to(INTEROP / "node_modules")
     (tmp_path / "verify.mjs").write_text(NODE_LIBRARY)
@@ -108,17 +108,14 @@ def test_node_library(request_and_keys, tmp_path):
             assert (done.returncode == 0) == genuine, done.stderr
 
 
-def test_rust_library(request_and_keys):
+def test_the_rust_library_verifies_a_request(request_and_keys):
     headers, body, keys = request_and_keys
     request = json.dumps({"headers": headers, "body": body.decode(), "secrets": [keys["signing_secret"], keys["old"]["signing_secret"]]})
     command = ["cargo", "test", "-q", "--locked", "--manifest-path", INTEROP / "rust/Cargo.toml", "--target-dir", ROOT / "target/interop", "webhook"]
     subprocess.run(command, env={**os.environ, "MINTMARK_WEBHOOK": request}, check=True)
 
 
-# v1a, by others.
-
-
-def test_v1a_by_pyca_cryptography(request_and_keys):
+def test_pyca_cryptography_verifies_the_signatures_of_v1a(request_and_keys):
     headers, body, keys = request_and_keys
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     signatures = [base64.b64decode(one.removeprefix("v1a,")) for one in headers["webhook-signature"].split(" ") if one.startswith("v1a,")]
@@ -127,7 +124,7 @@ def test_v1a_by_pyca_cryptography(request_and_keys):
         key.verify(signature, signed)
 
 
-# The programs of docs/webhooks.md: what each shows is a function; the lines added here call it.
+# Each program of docs/webhooks.md is a function. The lines added here call it.
 
 MAINS = {
     "python": """
@@ -179,7 +176,7 @@ def build(language: str, folder: Path) -> list:
         (folder / "main.go").write_text(MAINS[language])
         subprocess.run(["go", "build", "-o", folder / "verify", "."], cwd=folder, check=True, env={**os.environ, "GOTOOLCHAIN": "local"})
         return [folder / "verify"]
-    # With the versions of `ring` and `base64` that are pinned for the tests of crates.
+    # With the versions of `ring` and `base64` that tests/interop/rust pins.
     shutil.copy(INTEROP / "rust/Cargo.toml", folder)
     shutil.copy(INTEROP / "rust/Cargo.lock", folder)
     (folder / "src").mkdir()
@@ -192,7 +189,7 @@ def build(language: str, folder: Path) -> list:
 
 
 @pytest.mark.parametrize("language", MAINS)
-def test_the_programs_of_the_documentation(language, request_and_keys, tmp_path):
+def test_the_programs_of_the_documentation_verify_a_request(language, request_and_keys, tmp_path):
     headers, body, keys = request_and_keys
     command = build(language, tmp_path)
     for key in [keys["signing_secret"], keys["public_key"], keys["old"]["signing_secret"], keys["old"]["public_key"]]:
@@ -238,7 +235,7 @@ def asked(listener: str, access_token: str) -> int:
 
 @pytest.fixture
 def listener():
-    """examples/verify/python/listen.py, and a webhook to it."""
+    """Starts examples/verify/python/listen.py with a webhook to it, and returns its URL."""
     placeholder = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     port = placeholder.server_address[1]
     placeholder.server_close()
@@ -256,7 +253,7 @@ def listener():
 
 def test_a_revoked_token_is_refused_within_three_seconds(listener):
     took = []
-    # At different parts of a second, and by every replica.
+    # Tokens are revoked at different fractions of a second, and by each replica in turn.
     for number in range(6):
         access_token = token()
         assert asked(listener, access_token) == 200
@@ -271,7 +268,7 @@ def test_a_revoked_token_is_refused_within_three_seconds(listener):
     print("refused after", ", ".join(f"{seconds:.2f} s" for seconds in took))
 
 
-def test_what_is_not_signed_is_not_listened_to(listener):
+def test_the_listener_refuses_an_unsigned_event(listener):
     event = {"type": "status_list.changed", "data": {"uri": WORLD["issuer"] + "/oauth2/status-lists/1", "changed_at": "2026-09-21T14:13:21Z"}}
     now = {"webhook-id": "a", "webhook-timestamp": str(int(time.time()))}
     for headers, status in [
@@ -285,7 +282,7 @@ def test_what_is_not_signed_is_not_listened_to(listener):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=30)
         assert refused.value.code == status
-    # As a service would, it says which token to send.
+    # The reply to a request without a token says which kind of token to send.
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(listener, timeout=30)
     assert (refused.value.code, refused.value.headers["www-authenticate"]) == (401, "Bearer")

@@ -1,4 +1,4 @@
-"""The objects that the tests use, created like those of any user: with `bootstrap`, a token and the management API."""
+"""Creates the objects that the tests use, as any user does: with `bootstrap`, a token and the management API."""
 
 import base64
 import json
@@ -34,17 +34,17 @@ class Manager:
             return json.load(reply)["access_token"]
 
     def get(self, path: str) -> dict:
-        """Reads something."""
+        """Reads JSON."""
         return self.call("GET", path, None, 200)
 
     def text(self, path: str) -> str:
-        """Reads something that is not JSON."""
+        """Reads plain text."""
         request = urllib.request.Request(self.issuer + path, headers={"Authorization": f"Bearer {self.token}"})
         with urllib.request.urlopen(request, timeout=30) as reply:
             return reply.read().decode()
 
     def post(self, path: str, body: dict) -> dict:
-        """Creates something."""
+        """Creates an object; any other status than 201 is an error."""
         return self.call("POST", path, json.dumps(body).encode(), 201)
 
     def call(self, method: str, path: str, body: bytes | None, expected: int) -> dict:
@@ -68,12 +68,12 @@ def create_products(manager: Manager) -> None:
 
 
 def create_workspace(manager: Manager, workspace_id: str) -> None:
-    """A workspace that may be granted every product."""
+    """A workspace whose clients may be granted every product."""
     manager.post("/v1/workspaces", {"workspace_id": workspace_id, "name": workspace_id})
 
 
 def create_keys(manager: Manager) -> list[dict]:
-    """Keys of the other algorithms for both classes: EdDSA made by the service, RS256 imported."""
+    """Signing keys for expiring and for never-expiring tokens: EdDSA keys that the service generates, imported RS256 keys."""
     made = []
     for use_for in ["expiring", "never_expiring"]:
         made.append(manager.post("/v1/signing-keys", {"alg": "EdDSA", "use_for": use_for}))

@@ -1,7 +1,7 @@
-//! The rules of the architecture, checked in the sources: which room (a module directly in `src`) uses which, which crate is
-//! used where, and the form of files.
+//! The rules of the architecture, checked in the sources: which top-level module (directly in `src`) uses which, where each
+//! crate is used, and what holds for every file.
 //!
-//! The lists are exact: using something that is not listed breaks a rule, and so does listing something that is not used.
+//! The lists are exact: a test fails if something is used that is not listed, and if something is listed that is not used.
 
 mod source;
 
@@ -12,8 +12,9 @@ use std::sync::LazyLock;
 
 use source::{Source, walk};
 
-/// The rooms that each room uses. A room comes before the rooms that it uses, so none of these can use it.
-const ROOMS: [(&str, &[&str]); 30] = [
+/// The top-level modules, each with the ones that it uses. A module comes before the ones that it uses, so that there are no
+/// cycles.
+const MODULES: [(&str, &[&str]); 30] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -162,7 +163,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
     ("webhooks", &["ledger", "outbound", "kernel", "vault", "storage", "model"]),
     ("ledger", &["kernel", "storage", "model"]),
     ("kernel", &["vault", "storage", "model"]),
-    // The only room of the service that makes HTTP requests to other hosts.
+    // The only module with which the server makes HTTP requests to other hosts.
     ("outbound", &["config"]),
     ("vault", &["model"]),
     ("storage", &["model"]),
@@ -172,7 +173,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
     ("model", &[]),
 ];
 
-/// Where a crate is used: rooms, or modules in them.
+/// Where a crate is used: top-level modules, or modules in them.
 const CRATES: [(&str, &[&str]); 17] = [
     ("sqlx", &["storage"]),
     ("actix_web", &["app", "routes", "oauth", "manage", "console", "docs", "http", "telemetry"]),
@@ -193,28 +194,28 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("reqwest", &["outbound", "cli", "config"]),
 ];
 
-/// Rooms that still have files that use each other in a circle.
-const IN_CIRCLES: [&str; 2] = ["oauth", "telemetry"];
+/// Top-level modules whose files still use each other in a cycle.
+const WITH_CYCLES: [&str; 2] = ["oauth", "telemetry"];
 
 /// Names that do not say what is in a file.
-const DRAWERS: [&str; 4] = ["utils", "common", "types", "helpers"];
+const VAGUE_NAMES: [&str; 4] = ["utils", "common", "types", "helpers"];
 
 const LINES_MAX: usize = 400;
 
-/// Folders of `tests/it` that are not named after the room they test.
+/// Folders of `tests/it` that are not named after a top-level module.
 const OTHER_TESTS: [&str; 3] = ["architecture", "contract", "support"];
 
 #[test]
-fn the_rooms_use_what_is_listed_and_only_that() {
-    must_hold(&broken_uses(&SOURCES, &ROOMS));
+fn modules_use_what_is_listed_and_only_that() {
+    must_hold(&broken_uses(&SOURCES, &MODULES));
 }
 
 #[test]
-fn a_room_is_above_those_it_uses() {
-    for (at, (room, uses)) in ROOMS.iter().enumerate() {
+fn a_module_is_listed_above_those_it_uses() {
+    for (at, (module, uses)) in MODULES.iter().enumerate() {
         for used in *uses {
-            let below = ROOMS[at + 1..].iter().any(|(name, _)| name == used);
-            assert!(below, "`{room}` uses `{used}`, which is not below it in the list");
+            let below = MODULES[at + 1..].iter().any(|(name, _)| name == used);
+            assert!(below, "`{module}` uses `{used}`, which is not below it in MODULES");
         }
     }
 }
@@ -225,40 +226,41 @@ fn crates_are_used_where_they_belong() {
 }
 
 #[test]
-fn no_two_files_of_a_room_need_each_other() {
-    for (room, _) in ROOMS {
-        let circle = circle(&SOURCES, room);
-        if IN_CIRCLES.contains(&room) {
-            assert!(circle.is_some(), "`{room}` has no circle any more: take it off IN_CIRCLES");
+fn files_of_a_module_do_not_use_each_other_in_a_cycle() {
+    for (module, _) in MODULES {
+        let cycle = cycle(&SOURCES, module);
+        if WITH_CYCLES.contains(&module) {
+            assert!(cycle.is_some(), "`{module}` has no cycle any more: remove it from WITH_CYCLES");
         } else {
-            assert!(circle.is_none(), "files of `{room}` use each other in a circle: {circle:?}");
+            assert!(cycle.is_none(), "files of `{module}` use each other in a cycle: {cycle:?}");
         }
     }
 }
 
 #[test]
-fn files_are_made_as_agreed() {
+fn every_file_has_a_doc_comment_a_clear_name_and_fewer_than_400_lines() {
     must_hold(&SOURCES.iter().flat_map(faults).collect::<Vec<_>>());
 }
 
 #[test]
-fn the_map_and_the_tests_name_the_rooms() {
+fn lib_rs_describes_every_module_and_folders_of_tests_are_named_after_modules() {
     let map = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let described: Vec<&str> = map.lines().filter(|line| line.starts_with("//!")).collect();
     let described = described.join("\n");
-    for (room, _) in ROOMS.iter().filter(|(room, _)| *room != "main") {
-        assert!(described.contains(&format!("`{room}`")), "src/lib.rs does not say what `{room}` is for");
+    for (module, _) in MODULES.iter().filter(|(module, _)| *module != "main") {
+        assert!(described.contains(&format!("`{module}`")), "src/lib.rs does not say what `{module}` is for");
     }
     for entry in fs::read_dir(root().join("tests/it")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let is_room = ROOMS.iter().any(|(room, _)| *room == name);
+        let is_module = MODULES.iter().any(|(module, _)| *module == name);
         let is_file = ["main.rs", "architecture.rs", "conformance.rs", "wording.rs"].contains(&name.as_str());
-        assert!(is_room || is_file || OTHER_TESTS.contains(&name.as_str()), "tests/it/{name} is not a room");
+        let is_known = is_module || is_file || OTHER_TESTS.contains(&name.as_str());
+        assert!(is_known, "tests/it/{name} is not named after a top-level module");
     }
 }
 
 #[test]
-fn files_that_are_cited_exist() {
+fn cited_markdown_files_exist() {
     let mut missing = Vec::new();
     for folder in ["src", "tests", "benches", "examples", "verifier/src", "verifier/tests"] {
         walk(&root().join(folder), &["rs"], &mut |file, text| {
@@ -278,8 +280,8 @@ fn files_that_are_cited_exist() {
 }
 
 #[test]
-fn broken_uses_are_found() {
-    let rooms: [(&str, &[&str]); 4] =
+fn unlisted_and_unused_modules_are_found() {
+    let modules: [(&str, &[&str]); 4] =
         [("oauth", &["model"]), ("manage", &["model"]), ("storage", &["model"]), ("model", &[])];
     let rest =
         [("manage/a.rs", "use crate::model::page;"), ("storage/mod.rs", "use super::model::{page, ids};")];
@@ -287,7 +289,7 @@ fn broken_uses_are_found() {
         let more = [("oauth/b.rs", "use crate::model;"), ("model/mod.rs", ""), (file, text)];
         let sources: Vec<Source> =
             rest.iter().chain(&more).map(|(file, text)| Source::read(file, text)).collect();
-        broken_uses(&sources, &rooms)
+        broken_uses(&sources, &modules)
     };
     for (file, text, found) in [
         ("oauth/token.rs", "use crate::storage::Storage;", "`oauth` uses `storage`"),
@@ -298,7 +300,7 @@ fn broken_uses_are_found() {
         ("manage/page.rs", "fn f() { assert!(crate::storage::x()); }", "`manage` uses `storage`"),
         ("manage/page.rs", "#[derive(crate::storage::Row)] struct S;", "`manage` uses `storage`"),
         ("model/client.rs", "use super::super::storage::Tx;", "`model` uses `storage`"),
-        ("attic/mod.rs", "", "`attic` is not listed"),
+        ("unlisted/mod.rs", "", "`unlisted` is not listed"),
     ] {
         let broken = judge(file, text);
         assert!(broken.len() == 1 && broken[0].contains(found), "{file}: {text}: {broken:?}");
@@ -313,7 +315,7 @@ fn broken_uses_are_found() {
     }
     let unused = [Source::read("model/mod.rs", ""), Source::read("oauth/mod.rs", "")];
     assert_eq!(broken_uses(&unused, &[("oauth", &["model"]), ("model", &[])]).len(), 1);
-    assert_eq!(broken_uses(&unused, &[("oauth", &[]), ("model", &[]), ("attic", &[])]).len(), 1);
+    assert_eq!(broken_uses(&unused, &[("oauth", &[]), ("model", &[]), ("missing", &[])]).len(), 1);
 }
 
 #[test]
@@ -345,9 +347,9 @@ fn misplaced_crates_are_found() {
 }
 
 #[test]
-fn circles_are_found() {
+fn cycles_are_found() {
     let judge =
-        |files: [(&str, &str); 3]| circle(&files.map(|(file, text)| Source::read(file, text)), "x").is_some();
+        |files: [(&str, &str); 3]| cycle(&files.map(|(file, text)| Source::read(file, text)), "x").is_some();
     let (a, b) = (("x/a.rs", "use super::b::B;"), ("x/b.rs", "use crate::x::a::A;"));
     assert!(judge([("x/mod.rs", "mod a; mod b;"), a, b]));
     assert!(judge([("x/mod.rs", "mod a; mod b; pub use a::A;"), a, ("x/b.rs", "use super::A;")]));
@@ -388,34 +390,37 @@ fn must_hold(broken: &[String]) {
     assert!(broken.is_empty(), "{} broken rules:\n{}", broken.len(), broken.join("\n"));
 }
 
-/// The errors about rooms: a room uses one that is not listed, or the list names one that is not used or does not exist.
-fn broken_uses(sources: &[Source], rooms: &[(&str, &[&str])]) -> Vec<String> {
+/// The errors about modules: one uses a module that is not listed, or the list names a module that is not used or does not
+/// exist.
+fn broken_uses(sources: &[Source], modules: &[(&str, &[&str])]) -> Vec<String> {
     let mut broken = BTreeSet::new();
     let mut used = BTreeSet::new();
-    let exist: BTreeSet<&str> = sources.iter().map(Source::room).filter(|room| *room != "lib").collect();
-    for source in sources.iter().filter(|source| source.room() != "lib") {
-        let room = source.room();
-        let Some((_, listed)) = rooms.iter().find(|(name, _)| *name == room) else {
-            broken.insert(format!("the room `{room}` is not listed"));
+    let all = sources.iter().map(Source::top_module);
+    let existing: BTreeSet<&str> = all.filter(|module| *module != "lib").collect();
+    for source in sources.iter().filter(|source| source.top_module() != "lib") {
+        let module = source.top_module();
+        let Some((_, listed)) = modules.iter().find(|(name, _)| *name == module) else {
+            broken.insert(format!("the module `{module}` is not listed"));
             continue;
         };
-        for target in source.targets().filter(|target| target[0] != room) {
+        for target in source.targets().filter(|target| target[0] != module) {
             if listed.contains(&target[0].as_str()) {
-                used.insert((room.to_owned(), target[0].clone()));
-            } else if exist.contains(target[0].as_str()) {
+                used.insert((module.to_owned(), target[0].clone()));
+            } else if existing.contains(target[0].as_str()) {
                 broken.insert(format!(
-                    "src/{}: `{room}` uses `{}`, which is not listed",
+                    "src/{}: `{module}` uses `{}`, which is not listed",
                     source.file, target[0]
                 ));
             }
         }
     }
-    for (room, uses) in rooms {
-        if !exist.contains(room) {
-            broken.insert(format!("the room `{room}` is listed and does not exist"));
+    for (module, uses) in modules {
+        if !existing.contains(module) {
+            broken.insert(format!("the module `{module}` is listed, but does not exist"));
         }
-        for unused in uses.iter().filter(|name| !used.contains(&((*room).to_owned(), (**name).to_owned()))) {
-            broken.insert(format!("`{room}` may use `{unused}` and does not"));
+        for unused in uses.iter().filter(|name| !used.contains(&((*module).to_owned(), (**name).to_owned())))
+        {
+            broken.insert(format!("`{module}` does not use `{unused}`: remove it from the list"));
         }
     }
     broken.into_iter().collect()
@@ -439,45 +444,47 @@ fn misplaced_crates(sources: &[Source], crates: &[(&str, &[&str])]) -> Vec<Strin
     broken
 }
 
-/// Modules directly in a room that use each other in a circle, each the next one; `None` if no modules do. If a module uses a
-/// name that `mod.rs` imports from another module, it uses that module.
-fn circle(sources: &[Source], room: &str) -> Option<Vec<String>> {
-    let inside = || sources.iter().filter(|source| source.room() == room);
+/// Modules directly in `top_module` that use each other in a cycle, each followed by one that it uses; `None` if there is no
+/// cycle. A module that uses a name which `mod.rs` imports from a second module uses the second module.
+fn cycle(sources: &[Source], top_module: &str) -> Option<Vec<String>> {
+    let inside = || sources.iter().filter(|source| source.top_module() == top_module);
     let modules: BTreeSet<&String> = inside().filter_map(|source| source.module.get(1)).collect();
     let top = inside().find(|source| source.module.len() == 1);
     let mut uses: BTreeMap<&String, BTreeSet<String>> = BTreeMap::new();
     for source in inside() {
         let Some(module) = source.module.get(1) else { continue };
-        for target in source.targets_beside_tests().filter(|target| target[0] == room && target.len() > 1) {
+        for target in
+            source.targets_outside_tests().filter(|target| target[0] == top_module && target.len() > 1)
+        {
             let imported = || top.and_then(|top| top.import(&target[1])).and_then(|path| path.get(1));
             let sibling = if modules.contains(&target[1]) { Some(&target[1]) } else { imported() };
             uses.entry(module).or_default().extend(sibling.filter(|name| *name != module).cloned());
         }
     }
-    // A module that uses none of the modules that are left cannot be in a circle.
+    // A module that uses none of the modules that are left cannot be in a cycle.
     while let Some(last) = uses.iter().find(|(_, used)| !used.iter().any(|name| uses.contains_key(name))) {
         let last = *last.0;
         uses.remove(last);
     }
-    let mut way: Vec<String> = uses.keys().take(1).map(|first| (*first).clone()).collect();
+    let mut chain: Vec<String> = uses.keys().take(1).map(|first| (*first).clone()).collect();
     for _ in 0..uses.len() {
-        let next = uses[way.last()?].iter().find(|name| uses.contains_key(name))?.clone();
-        if let Some(start) = way.iter().position(|name| *name == next) {
-            return Some(way.split_off(start));
+        let next = uses[chain.last()?].iter().find(|name| uses.contains_key(name))?.clone();
+        if let Some(start) = chain.iter().position(|name| *name == next) {
+            return Some(chain.split_off(start));
         }
-        way.push(next);
+        chain.push(next);
     }
     None
 }
 
-/// What is wrong with a file by itself.
+/// The rules for a single file that a file breaks.
 fn faults(source: &Source) -> Vec<String> {
     let mut faults = Vec::new();
     if !source.text.starts_with("//!") {
-        faults.push("opens without a `//!` comment that says what it is for".to_owned());
+        faults.push("does not begin with a `//!` comment that says what it is for".to_owned());
     }
-    if let Some(drawer) = DRAWERS.iter().find(|drawer| source.module.iter().any(|name| name == *drawer)) {
-        faults.push(format!("is named `{drawer}`: name it by what it holds"));
+    if let Some(vague) = VAGUE_NAMES.iter().find(|vague| source.module.iter().any(|name| name == *vague)) {
+        faults.push(format!("is named `{vague}`: name it after what it holds"));
     }
     if source.has_allow {
         faults.push("has an `allow` attribute: use `expect` with a reason".to_owned());

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Some points of the page have a letter and a number. Tests are named after the points with these letters, as in
-/// `t01_a_token_by_basic` for T1.
+/// A point of the page has a letter and a number. Tests are named after points with these letters, as in
+/// `t01_a_token_is_issued_by_basic` for T1. Tests for points with other letters have names without a number.
 const NAMED_AFTER: [char; 5] = ['t', 'i', 'k', 'l', 'r'];
 
 /// The folders with tests.
@@ -24,7 +24,8 @@ fn every_test_on_the_page_exists_and_every_numbered_test_is_on_it() {
     assert!(named.len() > 100, "only {} tests are read from the page", named.len());
     let missing =
         named.iter().filter(|(file, test)| !tests.get(file).is_some_and(|found| found.contains(test)));
-    let missing = missing.map(|(file, test)| format!("{file} has no test `{test}`{}", moved(&tests, test)));
+    let missing =
+        missing.map(|(file, test)| format!("{file} has no test `{test}`{}", found_elsewhere(&tests, test)));
     let on_page: BTreeSet<&str> = named.iter().map(|(_, test)| test.as_str()).collect();
     let unlisted = tests.iter().flat_map(|(file, found)| {
         let left_out = found.iter().filter(|test| is_numbered(test) && !on_page.contains(test.as_str()));
@@ -35,7 +36,7 @@ fn every_test_on_the_page_exists_and_every_numbered_test_is_on_it() {
 }
 
 #[test]
-fn a_page_and_a_file_are_read() {
+fn names_of_tests_are_read_from_the_page_and_from_source_files() {
     let page =
         "| T1 | asked | tests/it/a.rs: `t01_x`, `y`<br>src/b.rs: `z` |\n| T2 | see `c` | src/b.rs: `t02_w` |";
     let read = [("tests/it/a.rs", "t01_x"), ("tests/it/a.rs", "y"), ("src/b.rs", "z"), ("src/b.rs", "t02_w")];
@@ -70,7 +71,7 @@ fn collect(root: &Path, folder: &str, tests: &mut BTreeMap<String, BTreeSet<Stri
     }
 }
 
-/// The tests of a file: functions with the attribute of a test, and names within `on_both_engines!`.
+/// The names of the tests in a file: functions with a test attribute, and names within `on_both_engines!`.
 fn tests_of(source: &str) -> BTreeSet<String> {
     let lists = source.split("on_both_engines!(").skip(1).filter_map(|rest| rest.split_once(')'));
     let names = lists.flat_map(|(list, _)| list.split(',')).map(str::trim).filter(|name| !name.is_empty());
@@ -95,8 +96,8 @@ fn is_numbered(test: &str) -> bool {
     number.is_some_and(|(digits, _)| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The files that have a test of this name, as the end of an error; empty if no file has one.
-fn moved(tests: &BTreeMap<String, BTreeSet<String>>, test: &str) -> String {
+/// The end of an error message, which names the files that have a test of this name; empty if no file has one.
+fn found_elsewhere(tests: &BTreeMap<String, BTreeSet<String>>, test: &str) -> String {
     let files: Vec<&str> =
         tests.iter().filter(|(_, found)| found.contains(test)).map(|(file, _)| file.as_str()).collect();
     if files.is_empty() { String::new() } else { format!("; it is in {}", files.join(", ")) }

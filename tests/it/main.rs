@@ -1,16 +1,16 @@
-//! All tests of the service, in one binary: a folder for each room (a module directly in `src`), and `support` for what they
-//! share.
+//! All integration tests of the service, in one binary: a folder for each module directly in `src`, and `support` for what
+//! they share.
 //!
-//! A test that needs a database is an `async fn name(engine: Engine)` listed in `on_both_engines!`, which makes the tests
-//! `name::sqlite` and `name::postgres` of it. Each has a database of its own. PostgreSQL runs as long as this process, on a
-//! socket in a temporary folder; only its programs must be installed. `outcome_after` proves that work waits for another
-//! transaction, without looking at the time.
+//! A test that needs a database is an `async fn name(engine: Engine)` listed in `on_both_engines!`, which turns it into the
+//! tests `name::sqlite` and `name::postgres`, each with its own database. The tests start a PostgreSQL server on a socket in a
+//! temporary folder and stop it when they end; only the PostgreSQL programs must be installed. `outcome_after` proves, without
+//! sleeping, that one transaction waits for another.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by panicking, and so do the functions it is made of"
+    reason = "tests and the functions that they call fail by panicking"
 )]
 
 mod app;

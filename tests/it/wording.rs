@@ -1,4 +1,4 @@
-//! Checks that texts, comments, docs and names are in plain English: no archaic or obscure words (CONTRIBUTING.md).
+//! Checks that texts, comments, docs and names have no archaic or obscure words (CONTRIBUTING.md asks for plain English).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const WORDS: &str = "\
     thence therefrom therein thereof thereto thereupon therewith thither told unlawful unto verily whence \
     wherein whereof whereupon wherewith whilst whither whoever whomever whosoever wont wrought yonder";
 
-/// The same for several words in a row.
+/// Phrases that are hard to understand or not idiomatic.
 const PHRASES: &[&str] = &[
     "all is well",
     "are dead",
@@ -69,9 +69,10 @@ const TEXTS: &[&str] = &[
     "verifier/tests",
 ];
 
-/// Folders with files of others.
-const OTHERS: &[&str] = &["node_modules", "target", "__pycache__", "assets"];
+/// Folders that are skipped: their files are generated or from third parties.
+const SKIPPED: &[&str] = &["node_modules", "target", "__pycache__", "assets"];
 
+/// The file extensions that are checked. A file without an extension counts by its name.
 const KINDS: &[&str] =
     &["conf", "java", "go", "js", "md", "mjs", "py", "rs", "sh", "toml", "yaml", "yml", "Caddyfile"];
 
@@ -90,15 +91,15 @@ fn texts_and_names_are_in_plain_english() {
             continue;
         }
         let text = fs::read_to_string(&file).unwrap();
-        found.extend(riddles(&text).into_iter().map(|(line, words)| format!("{name}:{line}: {words}")));
+        found.extend(listed_words(&text).into_iter().map(|(line, words)| format!("{name}:{line}: {words}")));
     }
-    assert!(found.is_empty(), "say it in plain English:\n{}", found.join("\n"));
+    assert!(found.is_empty(), "words and phrases that tests/it/wording.rs forbids:\n{}", found.join("\n"));
 }
 
 #[test]
-fn words_are_found_in_texts_and_names_and_nowhere_else() {
-    let found = |text: &str| riddles(text).into_iter().map(|(_, words)| words).collect::<Vec<_>>();
-    assert_eq!(riddles("fine\n// Whoever asks\nis told"), [(2, "whoever"), (3, "told")]);
+fn listed_words_are_found_in_texts_and_names_and_plain_words_are_not() {
+    let found = |text: &str| listed_words(text).into_iter().map(|(_, words)| words).collect::<Vec<_>>();
+    assert_eq!(listed_words("fine\n// Whoever asks\nis told"), [(2, "whoever"), (3, "told")]);
     assert_eq!(found("fn a_key_lives_for_ever() {}"), ["for ever"]);
     assert_eq!(found("/// A token is\n/// dead."), ["is dead"]);
     for plain in
@@ -108,8 +109,8 @@ fn words_are_found_in_texts_and_names_and_nowhere_else() {
     }
 }
 
-/// The listed words and phrases of a text, each with its line. A name counts as the words that it is made of.
-fn riddles(text: &str) -> Vec<(usize, &'static str)> {
+/// The forbidden words and phrases in a text, each with its line. A name counts as the words that it is made of.
+fn listed_words(text: &str) -> Vec<(usize, &'static str)> {
     let mut words = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let parts = line.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
@@ -130,7 +131,7 @@ fn riddles(text: &str) -> Vec<(usize, &'static str)> {
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {
     let name = path.file_name().unwrap().to_string_lossy();
     if path.is_dir() {
-        if OTHERS.contains(&&*name) || name.starts_with('.') {
+        if SKIPPED.contains(&&*name) || name.starts_with('.') {
             return;
         }
         for entry in fs::read_dir(path).unwrap() {

@@ -20,9 +20,9 @@ use super::worker::{Connected, Worker};
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long a connection that was just accepted may take to send its request when the server stops.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long to wait after an error, such as too many open files.
+/// How long to wait before the next attempt after an error such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often such errors are logged at most.
+/// At most one such error is logged in this time.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Acceptor {

@@ -1,5 +1,5 @@
-//! The timer of a stream. It is set at most once every `pace` and not for each request: when it fires, the stream compares its
-//! deadlines with the present. It fires earlier only if a deadline comes before that.
+//! The timer of a stream. It is not set for each request but about once every `pace`: when it fires, the stream compares its
+//! deadlines with the current time. It is set to an earlier time only for a deadline that comes first.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -22,8 +22,8 @@ impl Alarm {
         Self { sleep: Box::pin(sleep(pace)), pace, waker: None, other_passed: None }
     }
 
-    /// Whether `deadline` has passed. If not, the task is woken at the first of `deadline` and `other`, at the latest. For an
-    /// `other` that has passed it is woken once, since nobody may be left to ask about that one.
+    /// Whether `deadline` has passed. If not, the task is woken at `deadline` or at `other`, whichever comes first, or earlier.
+    /// For an `other` that has passed the task is woken only once, since it may never ask about that deadline again.
     pub(super) fn has_passed(
         &mut self,
         cx: &mut Context<'_>,
@@ -69,7 +69,8 @@ mod tests {
         }
     }
 
-    /// As when a connection is read no more, and its reply is not taken: nothing asks about the deadline of reading again.
+    /// This happens when a connection is no longer read and the client does not read the reply: the task no longer asks about
+    /// the deadline for reading.
     #[tokio::test]
     async fn a_deadline_that_nobody_asks_about_wakes_the_task_once() {
         let hour = Duration::from_hours(1);

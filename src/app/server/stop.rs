@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-/// Whether a worker stops. Each worker has its own.
+/// Whether a worker is stopping. Each worker has its own `Stop`.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     new_ones_until: Cell<Option<Instant>>,
@@ -20,7 +20,7 @@ impl Stop {
         self.signal.notify_waiters();
     }
 
-    /// Until when a new connection may send its request; `None` if the worker does not stop.
+    /// Until when a new connection may send its request; `None` if the worker is not stopping.
     pub(super) fn new_ones_until(&self) -> Option<Instant> {
         self.new_ones_until.get()
     }

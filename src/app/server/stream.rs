@@ -1,9 +1,10 @@
-//! The bytes of a connection, with a limit to how long each side may keep the other waiting.
+//! The bytes of a connection, with limits to how long the client may keep the server waiting.
 //!
-//! What it waits for is known from the connection's [`Phase`]: the first byte of a request (`server.keep_alive_seconds`; on
-//! a new connection `server.request_timeout_seconds`), the rest of a head (`server.request_timeout_seconds` from its first
-//! byte, also of later heads), or the reader of a reply. A connection whose time is over reads as ended, so that it is
-//! closed properly. The time of a body is limited where it is read.
+//! The connection's [`Phase`] says what the server waits for: the first byte of a request (`server.keep_alive_seconds`; on a
+//! new connection `server.request_timeout_seconds`), or the rest of a head (`server.request_timeout_seconds` from the head's
+//! first byte). When that time is over, the stream reads as ended, so that the connection is closed properly. A client also has
+//! `server.request_timeout_seconds` to read more of a reply; after that, writing fails. The time of a body is limited where the
+//! body is read.
 
 use std::io;
 use std::pin::Pin;
@@ -46,13 +47,13 @@ pub(super) struct Stream {
     stop: Rc<Stop>,
     times: Times,
     alarm: Alarm,
-    /// When what is read next must have begun, or a head must have ended.
+    /// The deadline for the first byte of a request or, once that has arrived, for the rest of the head.
     read_by: Instant,
-    /// When more of a reply must have been read.
+    /// The deadline for the client to read more of a reply; `None` while no write waits for the client.
     write_by: Option<Instant>,
     written: usize,
     discarded: usize,
-    /// Whether what is written next has waited for those that are ready.
+    /// Whether the next write has already waited for the requests that are ready.
     has_let_others_go: bool,
 }
 
@@ -74,7 +75,7 @@ impl Stream {
         }
     }
 
-    /// What the layers above share with it.
+    /// The state of the connection, which the layers above share.
     pub(super) fn connection(&self) -> &Rc<Connection> {
         &self.connection
     }
@@ -101,11 +102,12 @@ impl Stream {
         }
     }
 
-    /// Whether to write a reply later, when the requests that are ready now have been answered: once for each write. Replies
-    /// are then written one right after the other. To wake the process that waits for them, often one for many connections,
-    /// costs as much as a tenth of a token, and while it reads the first of them it need not be woken for the others.
+    /// Whether to postpone the write of a reply until the requests that are ready now have been answered. A write is postponed
+    /// only once. The replies are then written right after each other. That saves wake-ups of the process that reads them, often
+    /// one process with many connections: to wake it costs about a tenth of what issuing a token costs, and while it reads the
+    /// first reply, it need not be woken for the others.
     ///
-    /// Other bytes do not wait: if a body breaks off, the layer above gives up a connection with what is still unwritten.
+    /// Other bytes are not postponed: if a body breaks off, the layer above drops the connection with all that is unwritten.
     fn lets_others_go_first(&mut self, cx: &Context<'_>) -> bool {
         if self.has_let_others_go || self.connection.phase() != Phase::Replying {
             return false;
@@ -134,7 +136,7 @@ impl Stream {
         self.alarm.has_passed(cx, deadline, self.write_by)
     }
 
-    /// The outcome of a write that cannot go on: an error if it has waited too long.
+    /// The outcome of a write that has to wait for the client: an error if it has waited too long.
     fn not_written<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let by = *self.write_by.get_or_insert_with(|| Instant::now() + self.times.request);
         let reading = matches!(self.connection.phase(), Phase::Idle | Phase::Head).then_some(self.read_by);

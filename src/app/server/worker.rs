@@ -1,5 +1,5 @@
 //! A thread that serves connections: it takes them from the acceptor, speaks TLS where there is a certificate, and answers
-//! their requests by an app of its own.
+//! their requests with its own instance of the app.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -91,9 +91,7 @@ impl Worker {
                 Err(error) => drop(started.send(Err(error))),
             }
         })?;
-        has_started
-            .await
-            .unwrap_or_else(|_| Err(io::Error::other("a thread that serves has not started")))?;
+        has_started.await.unwrap_or_else(|_| Err(io::Error::other("a worker thread has not started")))?;
         Ok(Self { work, open: Arc::default() })
     }
 
@@ -134,7 +132,7 @@ async fn serve(
         })
         .finish(app.map_err(|error: actix_web::Error| error.error_response()));
     let Ok(service) = http.new_service(()).await else {
-        let _ = started.send(Err(io::Error::other("the app of a thread that serves could not be made")));
+        let _ = started.send(Err(io::Error::other("the app of a worker thread could not be created")));
         return;
     };
     let service = Rc::new(service);

@@ -16,7 +16,7 @@ use crate::ledger::ExportedEvent;
 /// How many events are read at once.
 const PAGE: u32 = 1_000;
 
-/// Write the audit trail to standard output, one JSON document a line, the oldest first
+/// Write the audit trail to standard output, one JSON document per line, oldest first
 ///
 /// A line of the format `jsonl` has the event as it is stored, with the exact bytes of its entry and their hash, so that
 /// examples/audit-verify checks it without Mintmark. A line of the format `ocsf` is an event of OCSF 1.6.0.
@@ -25,10 +25,10 @@ const PAGE: u32 = 1_000;
   mintmark audit export > audit.jsonl
   mintmark audit export --format ocsf --since 24h")]
 pub(super) struct Export {
-    /// The form of a line
+    /// The format of a line
     #[arg(long = "format", value_name = "FORMAT", default_value = "jsonl")]
     line: Line,
-    /// Only since then: a date like 2026-11-23 (00:00 UTC), an instant, or how long ago, like 24h or 7d
+    /// Only events since then: a date like 2026-11-23 (00:00 UTC), an instant, or how long ago, like 24h or 7d
     #[arg(long, value_name = "DATE")]
     since: Option<Past>,
 }

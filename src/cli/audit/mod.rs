@@ -50,19 +50,19 @@ enum Verb {
   mintmark audit list --since 2026-11-01 --until 2026-12-01
   mintmark audit list --action access_tokens.revoked --limit 20")]
     List {
-        /// Only those of this workspace
+        /// Only events of this workspace
         #[arg(long, value_name = "WORKSPACE_ID", allow_hyphen_values = true)]
         workspace: Option<String>,
-        /// Only those of this API client
+        /// Only events of this API client
         #[arg(long, value_name = "CLIENT_ID")]
         client: Option<String>,
-        /// Only this action
+        /// Only events with this action
         #[arg(long, value_parser = PossibleValuesParser::new(Action::ALL.map(Action::as_str)))]
         action: Option<String>,
-        /// Only since then: a date like 2026-11-23 (00:00 UTC), an instant, or how long ago, like 24h or 7d
+        /// Only events since then: a date like 2026-11-23 (00:00 UTC), an instant, or how long ago, like 24h or 7d
         #[arg(long, value_name = "DATE")]
         since: Option<Past>,
-        /// Only before then, in the same forms
+        /// Only events before then, in the same forms as --since
         #[arg(long, value_name = "DATE")]
         until: Option<Past>,
         #[command(flatten)]

@@ -15,22 +15,23 @@ use crate::ledger::{CheckedLog, Checkpoint, Verification};
 
 /// Check that no event of the audit trail was changed, removed, moved or added
 ///
-/// Every entry is compared with its hash and with the columns by which it is found, and the hashes with every signed
-/// checkpoint. Somebody who can write to the database can cut off the end of the trail together with the checkpoints that tell
-/// of it. That is found only with a checkpoint that was kept elsewhere: in the log, by a webhook, or by hand. The exit code is
-/// 1 if anything is found. The server may be running.
+/// It compares every entry with its hash and with the columns of its row, and the hashes with every signed checkpoint.
+/// Somebody who can write to the database can delete the end of the trail together with the checkpoints that cover it. Only a
+/// checkpoint that is kept outside the database shows that: from the server's log, from a webhook, or a copy made by hand. The
+/// exit code is 1 if anything is found. The server may be running.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mintmark audit verify
   mintmark audit verify --checkpoint kept-elsewhere.txt")]
 pub(super) struct Verify {
-    /// A checkpoint that was kept elsewhere; may be repeated
+    /// A file with a checkpoint that was kept outside the database; may be repeated
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
 }
 
-const ONLY_WITHIN: &str = "No checkpoint from elsewhere was given, so a trail that was cut off together with its checkpoints looks like a \
-     whole one: keep checkpoints in another place, and pass one with --checkpoint FILE.";
+const ONLY_WITHIN: &str = "\
+    No checkpoint from outside the database was given, so a trail whose end was deleted together with its checkpoints \
+    looks complete: keep checkpoints in another place, and pass one with --checkpoint FILE.";
 
 impl Verify {
     pub(super) async fn run(
@@ -80,7 +81,7 @@ fn read(file: &PathBuf) -> Result<Checkpoint, Failure> {
 
 fn sentence(log: &CheckedLog) -> String {
     format!(
-        "{}: {} entries ({} deleted after their time), {} of them covered by the newest checkpoint, {} checkpoints compared",
+        "{}: {} entries ({} deleted after audit.keep_days), {} of them covered by the newest checkpoint, {} checkpoints compared",
         log.origin, log.entries, log.pruned, log.covered, log.checkpoints
     )
 }

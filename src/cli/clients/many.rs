@@ -16,7 +16,7 @@ const COLUMNS: &[&str] = &["client_id", "revoked_tokens"];
 #[command(after_help = "\
 Examples:
   mintmark clients update-many CLIENT_ID CLIENT_ID --token-expiry 1h
-  mintmark clients update-many --where-product gst --allowed-ips 203.0.113.0/24 --dry-run
+  mintmark clients update-many --where-label Trial --status disabled --dry-run
   mintmark clients update-many --where-unused-since 180d --status disabled")]
 pub(super) struct Many {
     /// The API clients; or choose them with the --where-… options
@@ -34,7 +34,7 @@ pub(super) struct Many {
     dry_run: bool,
 }
 
-/// Which API clients, by all of these; names are those of `clients list`.
+/// Which API clients: those that match all of these options, which are those of `clients list`.
 #[derive(Debug, Args)]
 #[group(id = "where", multiple = true)]
 struct Filter {
@@ -44,7 +44,7 @@ struct Filter {
     /// Those that are granted this product
     #[arg(id = "where-product", long = "where-product", value_name = "PRODUCT")]
     product: Option<String>,
-    /// Those that are active, or disabled
+    /// Those with this status
     #[arg(id = "where-status", long = "where-status", value_parser = ["active", "disabled"])]
     status: Option<String>,
     /// Those that have this pair in their metadata; may be repeated

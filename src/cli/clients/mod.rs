@@ -50,22 +50,23 @@ const SECRET_COLUMNS: &[&str] = &[
 ];
 const SHOWN_ONCE: &str = "\nKeep the secret: it is not shown again.";
 
-/// List, create, show, change, enable, disable and delete API clients, add and delete their secrets, see what they did
+/// List, create, show, change, enable, disable and delete API clients, add and delete their secrets, show their usage
 #[derive(Debug, Args)]
 #[command(
     disable_help_subcommand = true,
     after_help = "\
 Examples:
-  mintmark clients create acme-in --label SAP --products e-invoicing,gst --token-expiry never
-  mintmark clients create acme-in --label Trial --products gst --token-expiry 1h --expires-at 30d
-  mintmark clients update CLIENT_ID --allowed-ips 203.0.113.0/24 --metadata owner=finance
+  mintmark clients create acme-in --label ERP --products e-invoicing,gst
+  mintmark clients create acme --label SAP --products gst --token-expiry never
+  mintmark clients create acme-in --label Trial --products gst --expires-at 30d
+  mintmark clients update CLIENT_ID --allowed-ips 203.0.113.0/24
   mintmark clients update CLIENT_ID --allowed-ips ''
   mintmark clients add-secret CLIENT_ID --expire-others-after 1d
   mintmark clients add-secret CLIENT_ID --expire-others-after 0 --revoke-tokens
   mintmark clients update CLIENT_ID --active-tokens 5
   mintmark clients update CLIENT_ID --active-tokens replace --replace-grace 60
   mintmark clients disable CLIENT_ID
-  mintmark clients update-many --where-product gst --allowed-ips 203.0.113.0/24 --dry-run
+  mintmark clients update-many --where-product gst --token-expiry 1h --dry-run
   mintmark clients usage CLIENT_ID
   mintmark clients failures CLIENT_ID
   mintmark clients list platform --json
@@ -82,7 +83,7 @@ pub(super) struct Clients {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the API clients of a workspace, or of all of them, newest first
+    /// List the API clients of a workspace, or of all workspaces, newest first
     #[command(after_help = "\
 Examples:
   mintmark clients list acme-in --product gst --status active
@@ -99,7 +100,7 @@ Examples:
         /// Only those that are granted this product
         #[arg(long)]
         product: Option<String>,
-        /// Only those that are active, or disabled
+        /// Only those with this status
         #[arg(long, value_parser = ["active", "disabled"])]
         status: Option<String>,
         /// Only those that have this pair in their metadata; may be repeated
@@ -118,9 +119,7 @@ Examples:
         how_many: HowMany,
     },
     /// Create an API client with a first secret
-    #[command(
-        after_help = "Example:\n  mintmark clients create acme-in --label 'SAP production' --products gst --token-expiry never"
-    )]
+    #[command(after_help = "Example:\n  mintmark clients create acme-in --label 'SAP test' --products gst")]
     Create {
         /// The workspace it belongs to
         #[arg(allow_hyphen_values = true)]
@@ -134,9 +133,9 @@ Examples:
         /// The API client
         client_id: String,
     },
-    /// Change the members given; an empty text ('') resets a member to its default
+    /// Change the given values of an API client; an empty text ('') resets a value to its default
     #[command(
-        after_help = "Example:\n  mintmark clients update CLIENT_ID --allowed-ips 203.0.113.0/24 --expires-at never"
+        after_help = "Example:\n  mintmark clients update CLIENT_ID --metadata owner=finance --expires-at never"
     )]
     Update {
         /// The API client
@@ -195,7 +194,7 @@ Examples:
         client_id: String,
         /// The secret, as `mintmark clients show` names it
         secret_id: String,
-        /// Even if it is the last one
+        /// Delete it even if it is the last secret
         #[arg(long)]
         force: bool,
         #[command(flatten)]
@@ -204,7 +203,7 @@ Examples:
     /// Show how often an API client got a token and was refused, day by day, and where it was seen from
     #[command(after_help = "Example:\n  mintmark clients usage CLIENT_ID --since 90d")]
     Usage(usage::OfDays),
-    /// Show why the last requests of an API client were refused, and what to do
+    /// Show why recent requests of an API client, or of all, were refused, and what to do
     #[command(
         after_help = "Examples:\n  mintmark clients failures CLIENT_ID\n  mintmark clients failures --limit 20"
     )]

@@ -20,17 +20,17 @@ const COLUMNS_OF_ALL: &[&str] =
 pub(super) struct OfDays {
     /// The API client
     client_id: String,
-    /// From the day of this date, instant, or time ago like 90d [default: 30 days]
+    /// The first day: a date like 2026-11-23, an instant, or how long ago, like 90d [default: 30 days up to --until]
     #[arg(long, value_name = "DATE")]
     since: Option<Past>,
-    /// To the day of this date, instant, or time ago [default: today]
+    /// The last day, in the same forms [default: today]
     #[arg(long, value_name = "DATE")]
     until: Option<Past>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Failures {
-    /// The API client [default: all, and requests that name none that exists]
+    /// The API client [default: all, including requests that name an unknown client]
     client_id: Option<String>,
     #[command(flatten)]
     how_many: HowMany,

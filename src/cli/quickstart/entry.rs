@@ -22,8 +22,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Creates the operator if that operator does not exist. An operator who has no way to sign in gets a setup link. Both URLs lead to the
-    /// page of the API client.
+    /// Creates the operator if there is none. An operator who has no way to sign in gets a setup link, otherwise the URL is that
+    /// of the sign-in page. Both lead to the page of the API client.
     pub(super) async fn prepare(
         services: &Services,
         settings: &Settings,
@@ -32,7 +32,7 @@ impl Entry {
         let (caller, operators) = (host_user::manager(), &services.operators);
         let client = format!("{}/console/api-clients/{client_id}", settings.server.public_url.path());
         let link = match operators.operator_by_email(&caller, EMAIL).await {
-            Ok(operator) if can_sign_in(&operator) => {
+            Ok(operator) if needs_no_setup_link(&operator) => {
                 let url = format!("{}/console/sign-in?next={client}", settings.server.console_base());
                 return Ok(Self { email: EMAIL.to_owned(), url, is_set_up: true });
             }
@@ -54,6 +54,6 @@ impl Entry {
 
 /// Whether to send the operator to the sign-in page: a setup link would replace their way to sign in. A disabled operator gets
 /// no setup link either.
-fn can_sign_in(operator: &Operator) -> bool {
+fn needs_no_setup_link(operator: &Operator) -> bool {
     !operator.is_active() || operator.has_way_in(false)
 }

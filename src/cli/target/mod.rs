@@ -53,10 +53,10 @@ impl Connection {
 /// How much of a list is printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct HowMany {
-    /// At most this many [default: all]
+    /// Print at most this many [default: all]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Print how many there are instead
+    /// Print only the number of entries
     #[arg(long, conflicts_with = "limit")]
     count: bool,
 }
@@ -103,7 +103,9 @@ impl Target<'_> {
         if how_many.count {
             let found = self.page(list, Page { count: true, ..Page::first(1) }).await?;
             let total = found.total.ok_or_else(|| {
-                Failure::Fault("the server does not count: it is of an earlier version".to_owned())
+                Failure::Fault(
+                    "the server does not support --count: upgrade it, or leave out --count".to_owned(),
+                )
             })?;
             return format.done(&json!({ "total": total }), total);
         }

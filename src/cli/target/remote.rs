@@ -27,8 +27,7 @@ const HOW_TO_GET_A_TOKEN: &str = "Get one from POST /oauth2/token of the server,
      manage and scope=mintmark:manage (or mintmark:read to look only)";
 
 /// Appended if a request that changes something may have reached the server.
-const UNKNOWN: &str =
-    ". It is not known whether the server did it: look at what is there now before you repeat the command";
+const UNKNOWN: &str = ". It is not known whether the server did it: check that before you repeat the command";
 
 /// The URL of a server.
 #[derive(Debug, Clone)]
@@ -74,7 +73,7 @@ impl Remote {
         let total = answer.get("total").and_then(Value::as_u64);
         match answer.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => Ok(Items { items, next_after, total }),
-            _ => Err(self.not_mintmark("its list has no items")),
+            _ => Err(self.not_mintmark("its answer has no member `items`")),
         }
     }
 

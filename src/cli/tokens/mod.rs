@@ -33,7 +33,7 @@ const MEMBERS: &[&str] = &[
 /// List, create, show, verify and revoke the access tokens of an API client
 ///
 /// Tokens are recorded and listed if they never expire, if they are valid for longer than tokens.record_above_seconds, if
-/// the API client has a number of them at a time (--active-tokens), or if they were created here or by an administrator.
+/// --active-tokens of the API client is `replace` or a number, or if they were created by this command or an administrator.
 /// Others are not recorded; `revoke-all` revokes them too. A revocation takes effect within a second for introspection, and
 /// within status_lists.ttl_seconds for services that verify offline.
 #[derive(Debug, Args)]
@@ -78,10 +78,10 @@ Examples:
         /// Only those that expire before this date, or before this duration from now, like 7d
         #[arg(long, value_name = "DATE")]
         expires_before: Option<Before>,
-        /// Only those that never expire, or only those that do
+        /// true: only those that never expire; false: only those that expire
         #[arg(long, value_name = "true|false")]
         never_expires: Option<bool>,
-        /// Which of them [default: all of an API client, else live]
+        /// Only those with this status [default: all of the given API client, otherwise live]
         #[arg(long)]
         status: Option<TokenStatus>,
         #[command(flatten)]

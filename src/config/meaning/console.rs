@@ -20,8 +20,8 @@ impl Check {
                 self.refuse_member(
                     entry,
                     "name",
-                    &format!("{:?} is the name of an entry before it", provider.name),
-                    "Give each provider a name of its own",
+                    &format!("{:?} is already the name of an earlier entry", provider.name),
+                    "Give each provider a different name",
                 );
             }
             oidc.push(provider);
@@ -46,7 +46,7 @@ impl Check {
                 true
             }
             _ => {
-                self.refuse(key, format!("{text:?} is not known"), "Set it to required or optional");
+                self.refuse(key, format!("{text:?} is not a valid value"), "Set it to required or optional");
                 true
             }
         }
@@ -58,8 +58,8 @@ impl Check {
             self.refuse_member(
                 entry,
                 "name",
-                &format!("{:?} is not a name", raw.name),
-                "Choose 1 to 32 of a-z, 0-9 and -, such as corp",
+                &format!("{:?} is not a valid name", raw.name),
+                "Choose 1 to 32 characters of a-z, 0-9 and -, such as corp",
             );
         }
         if let Some((reason, remedy)) = issuer_refusal(&raw.issuer, issuer) {
@@ -167,7 +167,7 @@ fn issuer_refusal(text: &str, own: Option<&PublicUrl>) -> Option<(&'static str, 
         return Some(("an issuer has no user name and no password", "Remove the part before the @"));
     }
     if text.contains(['?', '#']) {
-        return Some(("an issuer has no query and no fragment", "Remove the part from the ? or # on"));
+        return Some(("an issuer has no query and no fragment", "Remove the ? or # and everything after it"));
     }
     if text.contains(['{', '}']) {
         return Some((
@@ -176,7 +176,7 @@ fn issuer_refusal(text: &str, own: Option<&PublicUrl>) -> Option<(&'static str, 
         ));
     }
     if text.len() > TEXT_MAX || !text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Some(("it is longer than 255 characters or has other characters than a URL", LIKE));
+        return Some(("it is longer than 255 characters or has characters that a URL cannot have", LIKE));
     }
     None
 }

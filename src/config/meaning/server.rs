@@ -118,7 +118,7 @@ impl Check {
                 return None;
             }
             let local = match listen?.ip() {
-                // Only there does it answer.
+                // A server that listens on [::1] does not answer at 127.0.0.1.
                 IpAddr::V6(ip) if ip.is_loopback() => IpAddr::V6(ip),
                 _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
             };

@@ -49,7 +49,7 @@ fn providers_may_come_from_the_environment() {
     for (text, reason) in [
         ("corp", "cannot be read"),
         ("[{name = canary}]", "cannot be read"),
-        ("[]\nx = 1", "not one list"),
+        ("[]\nx = 1", "more than a list"),
         ("[\"corp\"]", "it must be a list of tables"),
         ("1", "it must be a list of tables"),
     ] {
@@ -71,10 +71,10 @@ fn bad_providers_are_refused_by_entry_and_member() {
         lines.collect::<String>() + "[server]\npublic_url = \"https://tokens.example.com\"\n"
     };
     for (member, value, reason) in [
-        ("name", "\"\"", "is not a name"),
-        ("name", "\"Corp\"", "is not a name"),
-        ("name", "\"a/b\"", "is not a name"),
-        ("name", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "is not a name"),
+        ("name", "\"\"", "is not a valid name"),
+        ("name", "\"Corp\"", "is not a valid name"),
+        ("name", "\"a/b\"", "is not a valid name"),
+        ("name", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "is not a valid name"),
         ("name", "1", "it must be a string"),
         ("issuer", "\"login.example.com\"", "not a URL"),
         ("issuer", "\"http://login.example.com\"", "https URL"),
@@ -94,7 +94,7 @@ fn bad_providers_are_refused_by_entry_and_member() {
     }
     let (key, text) = problem(&format!("{CORP}client_secret = \"s\"\n{CORP}client_secret = \"s\"\n"));
     assert_eq!(key, "console.oidc.name");
-    assert!(text.contains("entry 2: \"corp\" is the name of an entry before it"), "{text}");
+    assert!(text.contains("entry 2: \"corp\" is already the name of an earlier entry"), "{text}");
     let (key, text) = problem(&format!("{CORP}client_secret = \"s\"\nissuerr = \"x\"\n"));
     assert_eq!(key, "console.oidc.issuerr");
     assert!(text.contains("Did you mean issuer?"), "{text}");

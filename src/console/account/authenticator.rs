@@ -1,4 +1,4 @@
-//! `/console/account/authenticator`: the authenticator app, set up or set up again on another device.
+//! `/console/account/authenticator`: sets up an authenticator app, or sets it up again on another device.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -71,7 +71,8 @@ fn title(signed_in: &SignedIn) -> &'static str {
     }
 }
 
-/// The key for the next app: the same within a session until an app is confirmed, so that a page may be loaded again.
+/// The TOTP secret for the next app. It stays the same within a session until an app is confirmed, so that a page that is
+/// loaded again shows the same secret.
 pub(super) async fn secret(signed_in: &SignedIn) -> Result<TotpSecret, Stop> {
     let (operators, session) = (&signed_in.door.services.operators, &signed_in.session);
     let before = operators.ways_in(session).await?.totp_confirmed_at.unwrap_or_default().to_string();

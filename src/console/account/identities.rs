@@ -1,4 +1,4 @@
-//! `/console/account/identities`: accounts at OpenID Connect providers that are linked.
+//! `/console/account/identities`: removes a linked account at an OpenID Connect provider.
 
 use actix_web::HttpResponse;
 

@@ -1,4 +1,4 @@
-//! `/console/account`: the ways to sign in of the signed-in operator, and their sessions.
+//! `/console/account`: how the signed-in operator can sign in, and their sessions.
 
 pub(crate) mod authenticator;
 pub(crate) mod identities;
@@ -23,7 +23,7 @@ use actix_web::HttpResponse;
 /// The path of the account page, below the path of the console.
 const PATH: &str = "/account";
 
-/// Leads back to the account, with the new cookie of the session.
+/// Redirects to the account page, with the new cookie of the session.
 fn done(door: &Door, new: &NewSession) -> HttpResponse {
     keep(door, new, &door.href(PATH))
 }

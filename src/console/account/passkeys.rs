@@ -1,4 +1,4 @@
-//! `/console/account/passkeys`: added, renamed, removed.
+//! `/console/account/passkeys`: adds, renames and removes passkeys.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -87,7 +87,7 @@ pub(crate) async fn get(signed_in: SignedIn, id: Path<String>) -> Result<HttpRes
     page(StatusCode::OK, &PasskeyPage::of(&signed_in, &passkey, &passkey.name, Vec::new()))
 }
 
-/// `POST /console/account/passkeys/{id}`: another name.
+/// `POST /console/account/passkeys/{id}`: gives the passkey another name.
 pub(crate) async fn post(sent: Submitted, id: Path<String>) -> Result<HttpResponse, Stop> {
     let Submitted { signed_in, form } = sent;
     must_be_fresh(&signed_in)?;

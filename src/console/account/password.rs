@@ -1,5 +1,5 @@
-//! `/console/account/password`: set, changed, removed. Where a second factor is needed, the first password comes with an
-//! authenticator app.
+//! `/console/account/password`: sets, changes and removes the password. If the policy requires a second factor and the operator
+//! has no authenticator app, the form sets up both.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

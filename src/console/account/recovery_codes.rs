@@ -1,5 +1,5 @@
-//! `/console/account/recovery-codes`: ten codes, shown until the operator has stored them, for ten minutes at most. Until
-//! then the page may be loaded again, so that a lost reply loses nothing.
+//! `/console/account/recovery-codes`: makes ten codes. They are shown until the operator confirms that they are stored, for ten
+//! minutes at most. Until then the page may be loaded again, so that a lost reply loses nothing.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -18,7 +18,7 @@ use crate::operators::{Session, Source};
 const PURPOSE: &str = "recovery-codes";
 const SHOWN_SECONDS: i64 = 600;
 
-/// What is kept sealed until the operator has stored the codes.
+/// What is kept sealed until the operator confirms that the codes are stored.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     session_id: String,

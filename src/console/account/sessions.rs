@@ -1,4 +1,4 @@
-//! `/console/account/sessions`: sessions of the operator, ended one by one or all but this one.
+//! `/console/account/sessions`: ends one session of the operator, or all but the current one.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;

@@ -122,14 +122,15 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
             since: asked.since,
             until: asked.until,
             kept: services.policy().audit_keep_days.map_or_else(
-                || "Events are kept without end.".to_owned(),
+                || "Events are kept indefinitely.".to_owned(),
                 |days| format!("Events are kept for {}.", moment::count(days, "day")),
             ),
         },
     )
 }
 
-/// The actions to choose from. Only platform administrators get those on records of the platform: these happen in no workspace.
+/// The actions to choose from. Only platform administrators get actions on records of the platform, such as signing keys, which
+/// belong to no workspace.
 fn actions(selected: &str, is_platform_admin: bool) -> Vec<(&'static str, &'static str, bool)> {
     const OF_A_WORKSPACE: [&str; 6] =
         ["workspace.", "client.", "secret.", "access_token", "webhook.", "delivery."];
@@ -234,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_and_instants() {
+    fn days_and_instants_are_read() {
         let noon = 1_789_992_000;
         assert_eq!(read_instant("2026-09-21T12:00:00Z", true), Some(noon));
         assert_eq!(read_instant("2026-09-21", false), Some(noon - 12 * 3600));

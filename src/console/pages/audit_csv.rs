@@ -1,4 +1,4 @@
-//! `/console/audit.csv`: the events of the audit trail that the page lists, as a table for a spreadsheet.
+//! `/console/audit.csv`: the events of the audit trail that match the filter of the page, as a table for a spreadsheet.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! `/console/api-clients/{id}/edit`: the settings of a client, and below them the danger zone.
+//! `/console/api-clients/{id}/edit`: the settings of a client, and below them the danger zone; `…/change`: the form that
+//! changes the settings.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -124,7 +125,7 @@ async fn form_page(
         inside,
         caller: &inside.reader,
         products: &products,
-        never_reads: signed_in.door.never_reads.clone(),
+        never_expires_day: signed_in.door.never_expires_day.clone(),
         now: services.clock().now(),
     };
     let here = href(signed_in, &record.client);

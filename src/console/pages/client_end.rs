@@ -65,10 +65,10 @@ pub(super) async fn what_ends(
     let never = TokenFilter { never_expires: Some(true), ..live };
     let never = tokens.all_access_tokens(&inside.reader, &never, &page).await?.total.unwrap_or_default();
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let unrecorded = "of a short life, which are not recorded,";
+    let unrecorded = "short-lived tokens, which are not recorded,";
     let live = count(number(all), "live token");
     Ok(match (all, never) {
-        (0, _) => format!("No recorded token is live; tokens {unrecorded} {verb} too."),
+        (0, _) => format!("No recorded token is live; {unrecorded} {verb} too."),
         (1, 1) => format!("1 live token, which never expires, and all {unrecorded} {verb}."),
         (_, 0) => format!("{live} and all {unrecorded} {verb}."),
         (_, never) => format!("{live}, {never} of them never-expiring, and all {unrecorded} {verb}."),
@@ -86,7 +86,7 @@ pub(crate) async fn get_disable(signed_in: SignedIn, path: Path<String>) -> Resu
         (
             format!("Disable {}?", record.client.label),
             format!(
-                "While it is disabled it gets no tokens, and its tokens are refused. {refused} They come back when you enable it."
+                "While it is disabled it gets no tokens. {refused} They are accepted again when you enable the client."
             ),
             "Disable the client",
         )

@@ -161,7 +161,8 @@ fn sort_of(text: &str) -> ClientSort {
     ClientSort { by, descending }
 }
 
-/// The columns. The list can be sorted by those that have a name in the address; with `-` the first order is descending.
+/// The columns. If the heading of a column is a link, it sorts the list: at first by the value of `sort` given here, where `-`
+/// means descending.
 fn columns(here: &str, asked: &Asked) -> Vec<Column> {
     [
         ("Label", "label"),

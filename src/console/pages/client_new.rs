@@ -9,7 +9,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::clients::CreatedClient;
-use crate::console::client_form::{self, KINDS, OF_THE_FORM};
+use crate::console::client_form::{self, KINDS, NOT_IN_DRAFT};
 use crate::console::client_form_view::{self as view, Around, ClientFormPage};
 use crate::console::form::Form;
 use crate::console::nonce::{Nonce, UseCase};
@@ -79,7 +79,7 @@ pub(crate) async fn post(sent: Submitted, path: Path<String>) -> Result<HttpResp
         let form_page = form_page(&signed_in, &inside, &nonce, form, problems).await?;
         return page(StatusCode::UNPROCESSABLE_ENTITY, &form_page);
     }
-    let mut kept = form.without(&OF_THE_FORM);
+    let mut kept = form.without(&NOT_IN_DRAFT);
     kept.push("workspace", inside.workspace.workspace_id.clone());
     let ledger = &signed_in.door.services.ledger;
     ledger.keep_draft(&manager, nonce.use_case.as_str(), nonce.as_str(), kept.encode().as_bytes()).await?;
@@ -142,7 +142,7 @@ pub(crate) async fn create(sent: Submitted, path: Path<String>) -> Result<HttpRe
     }
 }
 
-/// A form that was kept.
+/// A draft: a form that was kept.
 struct Drafted {
     nonce: Nonce,
     inside: Inside,
@@ -255,7 +255,7 @@ async fn form_page(
         inside,
         caller: &inside.reader,
         products: &products,
-        never_reads: signed_in.door.never_reads.clone(),
+        never_expires_day: signed_in.door.never_expires_day.clone(),
         now: services.clock().now(),
     };
     let list = list_href(signed_in, inside);

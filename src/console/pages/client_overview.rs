@@ -116,7 +116,7 @@ pub(crate) async fn test(sent: Submitted, path: Path<String>) -> Result<HttpResp
     Ok(see_other(&format!("{}?test={}#test", href(&signed_in, &record.client), nonce.as_str())))
 }
 
-/// The newest secret or token of the client that this sign-in was shown and has not confirmed.
+/// The newest secret or token of the client that was shown in this session and is not confirmed yet.
 async fn unconfirmed(
     signed_in: &SignedIn,
     inside: &Inside,
@@ -224,7 +224,8 @@ fn facts(client: &ApiClient, now: UnixSeconds) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// When a client was created, and how long ago. From a month on that is the day again, which is then left out.
+/// When a client was created, and how long ago. For a client older than a month, `moment::ago` returns the day, which is left
+/// out here because it is already shown.
 fn created(client: &ApiClient, now: UnixSeconds) -> String {
     let (exact, ago) = (moment::exact(client.created_at), moment::ago(now, client.created_at));
     if exact.starts_with(&ago) { exact } else { format!("{exact} ({ago})") }

@@ -1,4 +1,5 @@
-//! `/console/api-clients/{id}/secrets`: the live secrets of a client; adding one with a choice of overlap; deleting one.
+//! `/console/api-clients/{id}/secrets`: lists the live secrets of a client, adds one, and deletes one. The form that adds
+//! one asks how long the others stay valid.
 
 use std::num::ParseIntError;
 
@@ -47,7 +48,7 @@ struct Row {
     delete_href: String,
 }
 
-/// Whether the older secrets can go, during a rotation.
+/// The notice during a rotation: whether the older secrets can be deleted.
 struct Strip {
     text: String,
     is_safe: bool,
@@ -96,15 +97,16 @@ struct DeletePage {
     cancel: String,
 }
 
-/// An old secret that was not used for so many seconds can go, if the new one is used.
-const QUIET: i64 = 3_600;
+/// For how many seconds an old secret must be unused before the page says that it can be deleted.
+const QUIET_SECONDS: i64 = 3_600;
 
-/// How long the other secrets stay valid: the seconds as the form sends them, the name and a hint. Empty: no change.
+/// How long the other secrets stay valid: the seconds as the form sends them, the name and a hint. An empty value leaves the
+/// others as they are.
 const OVERLAPS: [(&str, &str, &str); 5] = [
     (
         "",
         "Keep the others as they are",
-        "They go on until you delete them. Safest: retire them when the new one is used.",
+        "They stay valid until you delete them. Safest: retire them when the new one is used.",
     ),
     ("0", "End the others now", "For a secret that leaked. Whatever uses them is refused at once."),
     ("3600", "End the others in 1 hour", ""),
@@ -149,7 +151,7 @@ fn row(secret: &ClientSecret, here: &str, now: UnixSeconds) -> Row {
     }
 }
 
-/// Whether the newest secret is used, and the others are not. `None` if there is only one, or none.
+/// What the use of the newest secret and of the others says about a rotation. `None` if there are no others.
 fn strip(secrets: &[ClientSecret], now: UnixSeconds) -> Option<Strip> {
     let (newest, others) = secrets.split_last().filter(|(_, others)| !others.is_empty())?;
     let last = others.iter().filter_map(|secret| Some((secret.last_used_at?, secret)));
@@ -158,9 +160,8 @@ fn strip(secrets: &[ClientSecret], now: UnixSeconds) -> Option<Strip> {
         || "the old secret was never used".to_owned(),
         |(at, secret)| format!("the old secret was last used {}", used(secret, at, now)),
     );
-    // Two servers of an ERP may take turns, one of them with the old secret. So the last use of the new secret alone says
-    // nothing.
-    let is_quiet = last.is_none_or(|(at, _)| now - at >= QUIET);
+    // One of two servers of an ERP may still use the old secret. So it is not enough that the new secret was used last.
+    let is_quiet = last.is_none_or(|(at, _)| now - at >= QUIET_SECONDS);
     Some(match newest.last_used_at {
         None => Strip {
             text: format!("The new secret is not used yet; {old}. Wait before you retire it."),
@@ -226,7 +227,7 @@ pub(crate) async fn post_new(sent: Submitted, path: Path<String>) -> Result<Http
         revokes: form.has("revoke_tokens"),
     };
     let Ok(others_end_after) = seconds(&typed.overlap) else {
-        let problems = vec![Problem::of("overlap", "Select how long the other secrets go on.")];
+        let problems = vec![Problem::of("overlap", "Select how long the other secrets stay valid.")];
         let page_again = new_page(&signed_in, &of_client, &nonce, &typed, problems);
         return page(StatusCode::UNPROCESSABLE_ENTITY, &page_again);
     };
@@ -254,17 +255,17 @@ pub(crate) async fn post_new(sent: Submitted, path: Path<String>) -> Result<Http
                 "/expires_at" => {
                     Problem::of("expires_at", format!("The end of the new secret {}", error.detail))
                 }
-                _ => Problem::of("overlap", format!("How long the others go on {}", error.detail)),
+                _ => Problem::of("overlap", format!("How long the others stay valid {}", error.detail)),
             })
             .collect(),
-        // The one conflict that adding a secret has.
+        // There is only one kind of conflict here: the client has too many secrets.
         Err(Error::Conflict(_)) => vec![Problem::of("overlap", full())],
         Err(error) => return Err(error.into()),
     };
     page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &of_client, &nonce, &typed, problems))
 }
 
-/// After how many seconds the other secrets end, as the form sends it. `None` for an empty text: they go on.
+/// After how many seconds the other secrets end, as the form sends it. `None` for an empty text: they do not change.
 fn seconds(overlap: &str) -> Result<Option<i64>, ParseIntError> {
     if overlap.is_empty() { Ok(None) } else { overlap.parse().map(Some) }
 }
@@ -337,7 +338,7 @@ pub(crate) async fn post_delete(sent: Submitted, path: Path<(String, String)>) -
     let (client_id, secret_id) = path.into_inner();
     let OfClient { record, inside } = signed_in.client(&client_id).await?;
     let clients = &signed_in.door.services.clients;
-    // Also the last secret: the confirmation page has said what that means.
+    // `true` deletes the last secret too: the confirmation page has said what that means.
     clients.delete_secret(&inside.manager()?, &record.client.client_id, &secret_id, true).await?;
     Ok(see_other(&format!("{}/secrets?done=secret-deleted", href(&signed_in, &record.client))))
 }

@@ -1,4 +1,5 @@
-//! `/console/api-clients/{id}/tokens`: the recorded access tokens of a client; *Generate Access Token*; revoking one or all.
+//! `/console/api-clients/{id}/tokens`: lists the recorded access tokens of a client, generates one (*Generate Access Token*),
+//! and revokes one or all.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -124,7 +125,7 @@ pub(crate) async fn get(
     })
 }
 
-/// A token. `here` is the address of its client; `None` for readers who may not revoke it.
+/// The row of a token. `here` is the address of its client; `None` for readers who may not revoke it.
 fn row(
     token: &RecordedToken,
     scope: Vec<String>,
@@ -259,7 +260,7 @@ pub(crate) async fn get_revoke(
         shell: shell_of(&signed_in, &inside, &record.client, "Revoke a token"),
         heading: "Revoke this token?".to_owned(),
         text: format!(
-            "The token that was issued to {} on {issued} is refused from then on: at once by services that ask, within a minute by those that check offline. This cannot be undone.",
+            "The token that was issued to {} on {issued} is then refused: at once by services that ask Mintmark, and within the time of the status list by those that check offline. This cannot be undone.",
             record.client.label
         ),
         action: format!("{here}/tokens/{jti}/revoke"),

@@ -4,13 +4,13 @@
 use crate::console::moment;
 use crate::model::usage::DayUsage;
 
-/// The height of the drawing, in units of its own.
+/// The height of the drawing, in units of its `viewBox`.
 const HEIGHT: i64 = 100;
 
 /// The width of a day, with the gap beside it.
 const STEP: i64 = 10;
 
-/// The least height of a bar that counts something, so that it is seen however small it is beside the rest.
+/// The least height of a bar that is not empty, so that it is seen beside bars that are much higher.
 const LEAST: i64 = 2;
 
 /// The drawing.
@@ -88,7 +88,7 @@ pub(super) fn in_words(issued: i64, refused: i64) -> String {
     format!("{}, {}", words(issued, "token"), words(refused, "refusal"))
 }
 
-/// A number with its thousands apart: `12,345`.
+/// A number with commas between the thousands: `12,345`.
 pub(super) fn grouped(number: i64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -101,19 +101,18 @@ pub(super) fn grouped(number: i64) -> String {
     text
 }
 
-/// The tops that a scale may have, each times a power of ten: near enough to each other that the bars fill most of the
+/// The tops that a scale may have, each times a power of ten. They are so close to each other that the bars fill most of the
 /// drawing.
-const STEPS: [i64; 9] = [10, 12, 15, 20, 30, 40, 50, 60, 80];
+const TOPS: [i64; 9] = [10, 12, 15, 20, 30, 40, 50, 60, 80];
 
-/// The least round and even number that is at least `most`. Even, because the middle of the scale shows half of it.
+/// The smallest round and even number that is at least `most`. Even, because the middle of the scale shows half of it.
 fn top_of(most: i64) -> i64 {
     if let Some(top) = [2, 4, 6, 8, 10].into_iter().find(|top| *top >= most) {
         return top;
     }
     let mut unit: i64 = 1;
     while unit < i64::MAX / 100 {
-        if let Some(top) =
-            STEPS.map(|times| times * unit).into_iter().find(|top| *top >= most && top % 2 == 0)
+        if let Some(top) = TOPS.map(|times| times * unit).into_iter().find(|top| *top >= most && top % 2 == 0)
         {
             return top;
         }
@@ -132,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_easily() {
+    fn thousands_are_separated_by_commas() {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(number), text);
         }
     }
 
     #[test]
-    fn scales_are_round() {
+    fn the_top_of_a_scale_is_round_and_even() {
         for (most, top) in
             [(0, 2), (1, 2), (2, 2), (3, 4), (10, 10), (11, 12), (61, 80), (1_234, 1_500), (10_161, 12_000)]
         {

@@ -134,7 +134,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     })
 }
 
-/// The hosts of the webhooks among `deliveries` that still exist.
+/// The hosts of the webhooks that `deliveries` go to, by id. Webhooks that were deleted are left out.
 async fn hosts(
     signed_in: &SignedIn,
     extent: &Extent,
@@ -216,7 +216,7 @@ fn webhook_href(signed_in: &SignedIn, webhook_id: &str) -> String {
 fn what(kind: &str) -> &str {
     let known = Action::ALL.into_iter().find(|action| action.as_str() == kind);
     match (kind, known) {
-        ("summary", _) => "More happened than there are mails about",
+        ("summary", _) => "More changes to an API client",
         ("client.updated", _) => "API client changed",
         ("client.disabled", _) => "API client disabled",
         ("client.enabled", _) => "API client enabled",

@@ -56,7 +56,7 @@ const TOKEN_ERRORS: [ErrorHelp; 17] = [
     error(
         "401",
         "invalid_client",
-        "the client secret is not complete or has something added: it is 53 characters long, beginning with mms_",
+        "the client secret is not complete or has something added: a secret has 53 characters, beginning with mms_",
         "Part of the secret was not copied, or the field of the ERP is too short.",
     ),
     error(
@@ -68,7 +68,7 @@ const TOKEN_ERRORS: [ErrorHelp; 17] = [
     error(
         "401",
         "invalid_client",
-        "the client secret has a character that no secret has: after mms_ it has only letters and digits",
+        "the client secret has a character that no secret has: after mms_, a secret has only letters and digits",
         "Something else was pasted, or a character was changed on the way. Copy the secret again.",
     ),
     error(

@@ -21,8 +21,8 @@ use crate::tokens::{ListedTokens, TokenFilter};
 
 /// How many tokens a page has.
 const PER_PAGE: u32 = 50;
-/// A token that was not introspected for so many seconds is marked: its owners may have forgotten it.
-const LONG: i64 = 90 * 86_400;
+/// A token that was not introspected for this many seconds is marked: its owners may have forgotten it.
+const UNSEEN_SECONDS: i64 = 90 * 86_400;
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]
@@ -123,12 +123,12 @@ fn list_href(signed_in: &SignedIn, workspace_id: &str) -> String {
     of_workspace(&signed_in.door.href("/never-expiring"), workspace_id)
 }
 
-/// An address with the workspace that it is limited to; empty for all.
+/// Limits an address to a workspace. An empty `workspace_id` is for all workspaces.
 fn of_workspace(href: &str, workspace_id: &str) -> String {
     if workspace_id.is_empty() { href.to_owned() } else { format!("{href}?workspace_id={workspace_id}") }
 }
 
-/// The display names of products, whose codes are separated by spaces.
+/// The display names of products. `codes` are separated by spaces.
 fn shown_products(codes: &str, names: &BTreeMap<String, String>) -> Vec<String> {
     products::shown(&codes.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>(), names)
 }
@@ -156,13 +156,13 @@ fn row(
         issued: moment::ago(now, token.issued_at),
         issued_exact: moment::exact(token.issued_at),
         issued_by: if token.issued_by == "client" {
-            "asked for by itself".to_owned()
+            "by the client itself".to_owned()
         } else {
             events::by(&token.issued_by, names)
         },
         seen: seen.map_or_else(|| "Never".to_owned(), |at| moment::ago(now, at)),
         seen_exact: seen.map(moment::exact).unwrap_or_default(),
-        is_unseen: now - seen.unwrap_or(token.issued_at) > LONG,
+        is_unseen: now - seen.unwrap_or(token.issued_at) > UNSEEN_SECONDS,
         revoke_href: of_workspace(
             &door.href(&format!("/never-expiring/{}/{}/revoke", token.client_id, token.jti)),
             extent.workspace_id(),

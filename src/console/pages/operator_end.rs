@@ -1,4 +1,4 @@
-//! Disabling, enabling and deleting an operator, with what ends.
+//! Disabling, enabling and deleting an operator.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;

@@ -1,5 +1,5 @@
-//! A setup link of an operator: made, and shown once. Reload, Back and a second tab show the same link, until somebody says
-//! that it is passed on, or ten minutes have passed. The link itself works for a day.
+//! Makes a setup link of an operator, and shows it once. Reload, Back and a second tab show the same link, until the
+//! administrator confirms that it is passed on, or ten minutes have passed. The link itself works for a day.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -131,7 +131,7 @@ pub(crate) async fn stored(sent: Submitted, path: Path<String>) -> Result<HttpRe
     Ok(see_other(&signed_in.door.href("/operators?done=link-stored")))
 }
 
-/// The nonce in the address. Only the operator who made the link gets it, in the same sign-in, while they are a platform
+/// The nonce in the address. Only the operator who made the link gets it, in the same session, while they are a platform
 /// administrator.
 async fn named(signed_in: &SignedIn, text: &str) -> Result<(Reader, Nonce), Stop> {
     let reader = signed_in.platform().await?;

@@ -104,7 +104,7 @@ pub(crate) async fn get(
                 if seconds == 0 {
                     " The other secrets are refused from now on.".to_owned()
                 } else {
-                    format!(" The other secrets go on for {}.", moment::span(seconds))
+                    format!(" The other secrets stay valid for {}.", moment::span(seconds))
                 }
             });
             let lead = format!("The new secret of {} is below, and is shown only here.{others}", made.label);
@@ -115,7 +115,7 @@ pub(crate) async fn get(
     }
 }
 
-/// `GET /console/reveals/{nonce}/download`: the same as a text file.
+/// `GET /console/reveals/{nonce}/download`: the secret or the token as a text file.
 pub(crate) async fn download(signed_in: SignedIn, path: Path<String>) -> Result<HttpResponse, Stop> {
     let Found::Shown { shown, .. } = find(&signed_in, &path, GivenAs::Download).await? else {
         return Err(Stop::not_found());
@@ -171,7 +171,7 @@ enum Found {
     Running,
 }
 
-/// What is at the address: only for the operator who made it, in the same sign-in, while they may manage the client. For
+/// What is at the address: only for the operator who made it, in the same session, while they may manage the client. For
 /// anybody else it is 404.
 async fn named(signed_in: &SignedIn, text: &str) -> Result<Named, Stop> {
     let nonce = Nonce::read(signed_in, text).ok_or_else(Stop::not_found)?;
@@ -187,7 +187,7 @@ async fn named(signed_in: &SignedIn, text: &str) -> Result<Named, Stop> {
     Ok(Named { nonce, of_client, reveal })
 }
 
-/// Opens what is at the address. Each time is an event of the audit trail.
+/// Opens what is at the address. The audit trail records each time.
 async fn find(signed_in: &SignedIn, text: &str, shown_as: GivenAs) -> Result<Found, Stop> {
     if Nonce::read(signed_in, text).is_some() && signed_in.door.turns.is_running(text) {
         return Ok(Found::Running);
@@ -232,6 +232,7 @@ fn token_url(signed_in: &SignedIn) -> String {
     format!("{}/oauth2/token", signed_in.door.issuer)
 }
 
+/// A secret that is shown once, of a new client or added to a client.
 struct Once {
     secret: String,
     kind: String,

@@ -1,5 +1,5 @@
-//! `/console/signing-keys`: the keys that sign tokens, by phase, with what depends on each. A new key is made here, and
-//! an old one deleted. For platform administrators.
+//! `/console/signing-keys`: the keys that sign tokens, each with its phase and the number of live tokens that depend on it.
+//! Platform administrators make new keys here, and delete old ones.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -93,7 +93,7 @@ pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
             UseFor::Expiring,
             "For tokens that expire",
             match signed_in.door.services.policy().key_rotate_every_days {
-                Some(days) => format!("Replaced after {}, and by hand before.", count(days, "day")),
+                Some(days) => format!("Replaced after {}, or earlier by hand.", count(days, "day")),
                 None => "Replaced by hand only: keys.rotate_every_days is off.".to_owned(),
             },
         ),
@@ -129,13 +129,13 @@ fn row(record: &KeyRecord, here: &str, now: UnixSeconds) -> Row {
                 moment::exact(key.activates_at)
             ),
         ),
-        Phase::Active => ("Active", "ok", format!("signs since {}", moment::day(key.activates_at))),
+        Phase::Active => ("Active", "ok", format!("signing since {}", moment::day(key.activates_at))),
         Phase::Retiring | Phase::Gone => {
             let since = key.retired_at.map(moment::day).unwrap_or_default();
             (
                 "Retiring",
                 "warn",
-                format!("signs no more since {since}; published until its last token has ended"),
+                format!("stopped signing on {since}; published until its last token has ended"),
             )
         }
     };
@@ -237,7 +237,7 @@ async fn find(signed_in: &SignedIn, kid: &str) -> Result<KeyRecord, Stop> {
     Ok(signed_in.door.services.signing.signing_key(&reader, kid).await?)
 }
 
-/// Whether tokens may depend on a key. Another process may sign with it up to a minute before its time.
+/// Whether tokens may depend on a key. Clocks differ, so another process may sign with it up to a minute before `activates_at`.
 fn has_signed(record: &KeyRecord, now: UnixSeconds) -> bool {
     record.key.phase != Phase::Pending || record.key.activates_at <= now + 60
 }

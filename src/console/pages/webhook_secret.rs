@@ -126,15 +126,15 @@ pub(crate) async fn stored(sent: Submitted, path: Path<String>) -> Result<HttpRe
     Ok(see_other(&format!("{}?done=webhook-stored", super::webhook::href(&signed_in, &webhook_id))))
 }
 
-/// The nonce that an address names. 404 unless it was made in this sign-in, for a form that shows keys of a webhook.
+/// The nonce that an address names. 404 unless it was made in this session, for a form that shows keys of a webhook.
 fn named(signed_in: &SignedIn, text: &str) -> Result<Nonce, Stop> {
     Nonce::read(signed_in, text)
         .filter(|nonce| matches!(nonce.use_case, UseCase::CreateWebhook | UseCase::ReplaceWebhookKeys))
         .ok_or_else(Stop::not_found)
 }
 
-/// What a form created, and the caller by which it is found. A caller for any workspace of the operator will do: what was
-/// created is found by their name.
+/// What a form created, and the caller by which it is found. The caller may be for any workspace of the operator, since what
+/// was created is found by the id of the operator.
 async fn shown(signed_in: &SignedIn, nonce: &Nonce) -> Result<(Caller, Reveal), Stop> {
     let caller = signed_in.anywhere().await?;
     let found = reveal_flow::find(signed_in, &caller, nonce).await?;

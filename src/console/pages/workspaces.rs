@@ -61,7 +61,7 @@ struct Row {
 
 #[derive(Template)]
 #[template(path = "workspace_form.html")]
-#[expect(clippy::struct_excessive_bools, reason = "the template asks each by itself")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent condition of the template")]
 struct FormPage {
     shell: Shell,
     problems: Vec<Problem>,

@@ -45,7 +45,7 @@ impl PasskeyButton {
 pub(super) fn why_no_passkeys(door: &Door) -> Option<String> {
     RelyingParty::of(&door.origin).is_none().then(|| {
         format!(
-            "Passkeys are bound to a host name, and this console is at an address: {}. With a name in server.public_url they can be used.",
+            "Passkeys are bound to a host name, and this console is at an IP address: {}. With a name in server.public_url they can be used.",
             door.origin
         )
     })

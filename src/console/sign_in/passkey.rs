@@ -14,7 +14,7 @@ use super::{begin, keep};
 use crate::model::operator::{StoredPasskey, Way};
 use crate::operators::{SignedIn, Source, WayIn};
 
-/// How long a challenge is good for, in seconds: the timeout that the browser gets, and a little more.
+/// How long a challenge is valid, in seconds: the timeout that the browser gets, and a little more.
 const CHALLENGE_SECONDS: i64 = 330;
 const PURPOSE: &str = "passkey-sign-in";
 
@@ -50,7 +50,7 @@ pub(in crate::console) fn site(door: &Door) -> Result<RelyingParty, Stop> {
     RelyingParty::of(&door.origin).ok_or_else(Stop::not_found)
 }
 
-/// A new challenge, good once, for this purpose and for the browser or session that `bound` names.
+/// A new challenge, which can be used once, for this purpose and for the browser or session that `bound` names.
 pub(in crate::console) async fn new_challenge(
     door: &Door,
     purpose: &str,
@@ -61,7 +61,7 @@ pub(in crate::console) async fn new_challenge(
 }
 
 /// Uses a challenge up. Returns whether it was made for this purpose and for the browser or session that `bound` names, and
-/// is still good.
+/// is still valid.
 async fn is_open(door: &Door, purpose: &str, bound: &str, challenge: &str) -> Result<bool, Stop> {
     let state = door.services.operators.take_state(purpose, challenge).await?;
     Ok(state.is_some_and(|state| state.as_slice() == bound.as_bytes()))

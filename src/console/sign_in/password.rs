@@ -1,4 +1,4 @@
-//! `/console/sign-in`: a passkey first, a password below.
+//! `/console/sign-in`: the sign-in page, with a passkey first and a password below.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

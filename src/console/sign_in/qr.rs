@@ -16,7 +16,7 @@ pub(in crate::console) struct Qr {
 const QUIET: i32 = 4;
 
 impl Qr {
-    /// `None` if the text is too long for any QR code (2,331 bytes at this level of error correction).
+    /// The QR code of a text; `None` if the text is too long for any QR code (2,331 bytes at this level of error correction).
     pub(in crate::console) fn of(text: &str) -> Option<Self> {
         let code = QrCode::encode_text(text, QrCodeEcc::Medium).ok()?;
         let mut path = String::new();

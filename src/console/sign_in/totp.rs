@@ -11,7 +11,7 @@ use crate::operators::TotpSecret;
 /// What a page shows of a key.
 pub(in crate::console) struct TotpView {
     pub(in crate::console) qr: Option<Qr>,
-    /// In groups of four.
+    /// In Base32, in groups of four.
     pub(in crate::console) key: String,
     pub(in crate::console) uri: String,
 }

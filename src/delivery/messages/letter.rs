@@ -37,7 +37,7 @@ pub(super) enum Tone {
 /// What a mail says.
 #[derive(Debug)]
 pub(super) struct Letter {
-    /// What happened, in a few words without any text of others: the heading and the beginning of the subject.
+    /// What happened, in a few words without labels or names: the heading and the beginning of the subject.
     pub(super) headline: String,
     /// What that means, in sentences.
     pub(super) lead: Vec<String>,
@@ -49,7 +49,8 @@ pub(super) struct Letter {
     pub(super) advice_title: &'static str,
     /// What to do.
     pub(super) advice: Vec<String>,
-    /// The path of the page about it, below `/console`. Empty until [`Letter::of`] for a mail that is to have no such page.
+    /// The path of the page about it, below `/console`. A mail that must link to no page sets an empty path, which
+    /// [`Letter::of`] turns into `None`.
     pub(super) page: Option<String>,
     /// What the link to that page is called.
     pub(super) page_name: &'static str,
@@ -63,7 +64,7 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    /// A mail that something happened.
+    /// A mail that says that something happened.
     pub(super) fn new(headline: impl Into<String>) -> Self {
         Self {
             headline: headline.into(),
@@ -81,12 +82,12 @@ impl Letter {
         }
     }
 
-    /// A mail that something will happen.
+    /// A mail that warns that something will happen.
     pub(super) fn warning(headline: impl Into<String>) -> Self {
         Self { advice_title: "What to do", tone: Tone::Warning, tone_word: "Reminder", ..Self::new(headline) }
     }
 
-    /// A mail that something has ended.
+    /// A mail that says that something has ended.
     pub(super) fn ended(headline: impl Into<String>) -> Self {
         Self { tone: Tone::Ended, tone_word: "Access has ended", ..Self::new(headline) }
     }

@@ -1,8 +1,8 @@
 //! What the mails say: each tells the contacts of an API client, or an operator, what happened, to which client, by whom, from
 //! where and when, what changed, and what to do about it. For the worker that sends them.
 //!
-//! A mail never has a secret or a token, loads nothing from elsewhere, and no link in it does anything by being opened. Labels
-//! and names are text of others: they are shown as `text::shown` leaves them, and escaped in HTML.
+//! A mail never has a secret or a token, loads nothing from elsewhere, and opening a link in it changes nothing. Labels and
+//! names are written by users: `text::shown` removes what could mislead a reader, and the HTML escapes them.
 
 mod author;
 mod changes;
@@ -47,7 +47,7 @@ pub struct MailFacts {
     pub occurrences: i64,
     /// When the first of them was queued.
     pub queued_at: UnixSeconds,
-    /// The setup link that it carries, opened; for [`MailKind::SetupLink`] only.
+    /// The setup link that it carries, decrypted; for [`MailKind::SetupLink`] only.
     pub setup_link: Option<Zeroizing<String>>,
 }
 

@@ -23,7 +23,7 @@ pub(super) fn setup_link(facts: Facts<'_>, link: Option<&str>) -> Letter {
         .may_say(hello)
         .says("With this link you set up how you sign in to the console: a passkey, or a password with a code. It works once. Opening it changes nothing until you confirm there.")
         .row(facts.moment("expires_at").map(|end| Row::new("The link works until", end)))
-        .advises("Do not use the link, and do not pass it on: with it one signs in as you. Tell the person who made it. A link that is not used stops working by itself.");
+        .advises("Do not use the link, and do not pass it on: anybody who has it can sign in as you. Tell the person who made it. A link that is not used stops working by itself.");
     letter.tone_word = "About your account";
     letter.link = link.map(str::to_owned);
     if link.is_none() {

@@ -21,7 +21,7 @@ pub(super) fn revoked(facts: Facts<'_>) -> Letter {
         .says("One access token of the API client is refused from now on. Its other tokens are not affected.")
         .row(scope(facts))
         .row(token_id(facts))
-        .advises("The system that used this token has to get a new one. If that should not have happened, look in the client's history in the console who did it.")
+        .advises("The system that used this token has to get a new one. If that should not have happened, the client's history in the console shows who did it.")
         .advises(ASK)
 }
 
@@ -30,7 +30,7 @@ pub(super) fn all_revoked(facts: Facts<'_>) -> Letter {
     Letter::ended("All access tokens revoked")
         .says("Every access token that the API client had is refused from now on. With its secret it can get new ones.")
         .row(recorded.map(|tokens| Row::new("Recorded tokens among them", tokens.to_string())))
-        .advises("Systems that keep a token until it ends have to get a new one. If that should not have happened, look in the client's history in the console who did it.")
+        .advises("Systems that keep a token until it ends have to get a new one. If that should not have happened, the client's history in the console shows who did it.")
         .advises(ASK)
 }
 

@@ -61,7 +61,8 @@ impl Failure {
         }
     }
 
-    /// The server refuses something; or the connection broke while `sending` it, which is no refusal.
+    /// `refused` says what the server refused. If the connection broke while `sending`, nothing was refused, and the failure
+    /// says that.
     fn at(sending: &str, refused: impl Into<String>, error: &Error) -> Self {
         if error.status().is_some() || error.is_client() {
             return Self::new(refused, error);
@@ -83,7 +84,7 @@ impl fmt::Display for Failure {
 }
 
 impl Server {
-    /// The server of `settings`, to which this service says that it is `domain`.
+    /// The server of `settings`. The service greets it (`EHLO`) with the name `domain`.
     ///
     /// # Errors
     /// What is wrong with the certificates of `smtp.ca_file`.

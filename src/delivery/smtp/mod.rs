@@ -1,4 +1,4 @@
-//! Sends a delivery as a mail, by the configured server. Without one, subject and recipient go to the log.
+//! Sends a delivery as a mail, through the configured server. Without one, subject and recipient go to the log.
 
 mod connection;
 mod mail;
@@ -16,9 +16,9 @@ use crate::model::delivery::{Claimed, LOGGED, Outcome, Report};
 use connection::{Connection, Failure, Server};
 use mail::Envelope;
 
-/// How long an open connection waits for the next mail.
+/// How long a connection is kept open for the next mail.
 const IDLE_MAX: Duration = Duration::from_secs(20);
-/// How many open connections wait.
+/// How many connections are kept open.
 const IDLE_CONNECTIONS: usize = 2;
 /// How long `QUIT` may take.
 const QUIT_MAX: Duration = Duration::from_millis(500);
@@ -38,7 +38,7 @@ pub struct Smtp {
 pub struct BadCertificates(String);
 
 impl Smtp {
-    /// Over the server of `settings`, for the issuer at `public_url`. Connects when there is something to send.
+    /// Sends through the server of `settings`, for the issuer at `public_url`. Connects when there is something to send.
     ///
     /// # Errors
     /// [`BadCertificates`].
@@ -112,7 +112,7 @@ impl Smtp {
         Some(reached)
     }
 
-    /// Closes connections that have waited for long.
+    /// Closes connections that were unused for [`IDLE_MAX`].
     pub(super) async fn close_idle(&self) {
         let mut idle = self.idle.lock().await;
         let (old, kept) = idle.drain(..).partition(|(_, since)| since.elapsed() >= IDLE_MAX);
@@ -121,7 +121,7 @@ impl Smtp {
         Self::quit(old).await;
     }
 
-    /// Closes all connections that wait.
+    /// Closes all unused connections.
     pub(super) async fn close(&self) {
         let all = std::mem::take(&mut *self.idle.lock().await);
         Self::quit(all).await;

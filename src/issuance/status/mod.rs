@@ -85,7 +85,7 @@ impl StatusLists {
     /// The current list with this number; `None` if it does not exist or was removed.
     ///
     /// # Errors
-    /// [`StatusListError`]. A list in memory is served for the `ttl` after the database last answered.
+    /// [`StatusListError`]. A list in memory is served until its `ttl` has passed since the database last answered.
     pub async fn get(&self, list: i64) -> Result<Option<Arc<SignedList>>, StatusListError> {
         self.must_be_confirmed().await?;
         let known = self.entries.load().get(&list).cloned();
@@ -101,7 +101,7 @@ impl StatusLists {
         }
     }
 
-    /// The URIs of all lists, by number (§9.3).
+    /// The URIs of all lists, by number (§9.3 of the draft).
     ///
     /// # Errors
     /// [`StatusListError::Unavailable`].

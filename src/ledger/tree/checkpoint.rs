@@ -33,7 +33,7 @@ impl Ledger {
         }
         let is_new = tx.insert_checkpoint(&signed.checkpoint).await?;
         if is_new {
-            self.tell_of(&mut tx, tree, &signed.checkpoint).await?;
+            self.queue_checkpoint(&mut tx, tree, &signed.checkpoint).await?;
         }
         self.commit(tx).await?;
         if is_new {
@@ -43,7 +43,7 @@ impl Ledger {
     }
 
     /// Queues a checkpoint for the webhooks that want it.
-    pub(super) async fn tell_of(
+    pub(super) async fn queue_checkpoint(
         &self,
         tx: &mut Tx,
         tree: &AuditTree,
@@ -80,8 +80,9 @@ impl Ledger {
             }
         }
         let pair = signing_pair(&self.kernel, origin, sealed)?;
-        let note = note::sign(origin, edge.size(), &edge.root(), &pair)
-            .ok_or_else(|| Error::Crypto("the audit key has another length".to_owned()))?;
+        let note = note::sign(origin, edge.size(), &edge.root(), &pair).ok_or_else(|| {
+            Error::Crypto("the public key of the audit tree does not have 32 bytes".to_owned())
+        })?;
         let checkpoint = StoredCheckpoint {
             log: tree.log,
             size: edge.size(),

@@ -52,7 +52,7 @@ pub enum NoteError {
     /// It has no signature by the key.
     #[error("it is not signed by the key of this log")]
     OtherKey,
-    /// It has a signature by the key, which is wrong.
+    /// It names the key, but the signature is wrong.
     #[error("its signature is wrong")]
     Signature,
 }

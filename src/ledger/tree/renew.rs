@@ -12,8 +12,8 @@ use crate::model::audit::Action;
 use crate::storage::Tx;
 
 impl Ledger {
-    /// Ends the tree with a last checkpoint and begins the next one, in the transaction of the change that this is a part of.
-    /// Has to come before all other events of the transaction.
+    /// Ends the tree with a last checkpoint and begins the next one, in the transaction `tx`. Call it before anything adds an
+    /// event to `tx`, so that its own event is the first one of the new tree.
     pub(crate) async fn begin_new_tree(
         &self,
         tx: &mut Tx,
@@ -36,7 +36,7 @@ impl Ledger {
                     tx.insert_audit_node(tree.log, node.level, node.position, &node.hash).await?;
                 }
                 tx.insert_checkpoint(&signed.checkpoint).await?;
-                self.tell_of(tx, &tree, &signed.checkpoint).await?;
+                self.queue_checkpoint(tx, &tree, &signed.checkpoint).await?;
                 log(&signed.checkpoint);
                 Some(signed.checkpoint)
             }
@@ -57,7 +57,7 @@ impl Ledger {
     /// Begins a new tree with a new key.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::Storage`], [`Error::Crypto`]; then the tree goes on.
+    /// [`Error::Denied`], [`Error::Storage`], [`Error::Crypto`]; then the old tree continues.
     pub async fn renew_audit_key(&self, caller: &Manager) -> Result<(), Error> {
         caller.must_manage_platform("the audit trail")?;
         // Numbers events and signs a checkpoint first, so that the transaction is short.

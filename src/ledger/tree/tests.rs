@@ -23,7 +23,7 @@ fn naive_root(leaves: &[Hash]) -> Hash {
     }
 }
 
-fn of(leaves: &[Hash], path: &[Leaves]) -> Vec<Hash> {
+fn hashes_of(leaves: &[Hash], path: &[Leaves]) -> Vec<Hash> {
     let range = |part: &Leaves| usize::try_from(part.from).unwrap()..usize::try_from(part.to).unwrap();
     path.iter().map(|part| naive_root(&leaves[range(part)])).collect()
 }
@@ -130,17 +130,17 @@ fn every_proof_of_small_trees_is_right() {
         let count = i64::try_from(size).unwrap();
         assert_eq!(Edge::read(count, &edge.bytes()).as_ref(), Some(&edge));
         for seq in 0..count {
-            let proof = of(leaves, &inclusion(seq, count));
+            let proof = hashes_of(leaves, &inclusion(seq, count));
             let leaf = leaves[usize::try_from(seq).unwrap()];
             assert!(is_included(leaf, seq, count, &proof, root), "{seq} of {count}");
             assert!(!is_included(leaf_hash(b"other"), seq, count, &proof, root), "{seq} of {count}");
         }
         for from in 1..=count {
             let roots = (naive_root(&leaves[..usize::try_from(from).unwrap()]), root);
-            let proof = of(leaves, &consistency(from, count));
+            let proof = hashes_of(leaves, &consistency(from, count));
             assert!(is_consistent(from, count, roots, &proof), "{from} of {count}");
-            let lied = (leaf_hash(b"other"), root);
-            assert!(!is_consistent(from, count, lied, &proof), "{from} of {count}");
+            let wrong = (leaf_hash(b"other"), root);
+            assert!(!is_consistent(from, count, wrong, &proof), "{from} of {count}");
         }
         assert!(consistency(0, count).is_empty());
     }

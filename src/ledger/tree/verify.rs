@@ -183,7 +183,7 @@ impl Ledger {
         }
         let astray = storage.count_events_astray().await?;
         if astray > 0 {
-            all.findings.push(format!("{astray} events have a number in a log that does not exist"));
+            all.findings.push(format!("events with a number in a log that does not exist: {astray}"));
         }
         all.waiting = storage.count_waiting_events(u32::MAX).await?;
         Ok(all)

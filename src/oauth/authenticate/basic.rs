@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn t12_malformed_headers_prove_nothing() {
+    fn t12_malformed_headers_have_no_usable_credentials() {
         for bad in [
             &b"nocolon"[..],
             b"id:",

@@ -56,7 +56,7 @@ pub trait Form: Default {
     /// `invalid_request` that names a missing parameter.
     fn complete(&self) -> Result<(), OAuthError>;
 
-    /// Shows that the caches of this process are as up to date as the endpoint needs.
+    /// Proves that the caches of this process are as up to date as the endpoint needs.
     type Confirmation;
 
     /// Gets the confirmation, once for each request.

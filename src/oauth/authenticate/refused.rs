@@ -30,10 +30,10 @@ fn fault(reason: Refusal) -> Option<&'static str> {
                 "the client secret has white space or a line end before or after it: send it without"
             }
             SecretFault::Length => {
-                "the client secret is not complete or has something added: it is 53 characters long, beginning with mms_"
+                "the client secret is not complete or has something added: a secret has 53 characters, beginning with mms_"
             }
             SecretFault::Alphabet => {
-                "the client secret has a character that no secret has: after mms_ it has only letters and digits"
+                "the client secret has a character that no secret has: after mms_, a secret has only letters and digits"
             }
             SecretFault::Checksum => {
                 "the client secret has a wrong character: its checksum does not match, so copy it again"

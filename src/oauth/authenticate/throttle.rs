@@ -1,8 +1,8 @@
 //! Limits failed authentication (RFC 6749 §2.3.1). Only failures count, and only failures are refused: a client with the
 //! right secret is served, however often others fail with its id.
 //!
-//! Secrets have 256 random bits, so they cannot be guessed anyway. The limit keeps a broken client or a scanner from filling the
-//! log. The number of buckets is fixed, so two pairs of client id and network may share one, and then its limit.
+//! Secrets have 256 random bits, so they cannot be guessed anyway. The limit keeps a broken client or a scanner from filling
+//! the log. The number of buckets is fixed, so two pairs of client id and network may share a bucket, and then its limit.
 
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use std::net::IpAddr;
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(of("2001:db8:1:2300::1"), of("2001:db8:1:23ff:ffff::2"));
         assert_ne!(of("2001:db8:1:2300::1"), of("2001:db8:1:2400::1"));
         assert_ne!(of("2001:db8:1:2300::1"), of("2001:db9:1:2300::1"));
-        // Its upper bits are 203.0.113, but it is another network.
+        // The upper bits of this IPv6 address are 203.0.113, but it is another network.
         assert_ne!(of("203.0.113.7"), of("0:0:cb00:71ff::1"));
     }
 
@@ -164,7 +164,7 @@ mod tests {
             .map(|number| throttle.bucket(&format!("cl_{number}"), Some(IpAddr::from([203, 0, 113, 7]))));
         let buckets: std::collections::BTreeSet<u64> = buckets.collect();
         assert!(buckets.iter().all(|bucket| *bucket < BUCKETS));
-        // Clients rarely share one.
+        // Clients rarely share a bucket.
         assert!(buckets.len() > 900, "{}", buckets.len());
     }
 }

@@ -35,9 +35,10 @@ pub(super) struct Policy {
     pub(super) pending_seconds: i64,
     /// `keys.jwks_max_age_seconds`: for how long verifiers keep the published keys.
     pub(super) jwks_max_age_seconds: i64,
-    /// `keys.rotate_every_days`: how old an active key of the expiring class becomes. `None`: only administrators replace it.
+    /// `keys.rotate_every_days`: the age at which an active key of the expiring class is replaced. `None`: only administrators
+    /// replace it.
     pub(super) rotate_every_days: Option<i64>,
-    /// `tokens.signing_alg`: gets a key of each class at the first start.
+    /// `tokens.signing_alg`: at the first start, a key of each class is generated for it.
     pub(super) signing_alg: Alg,
     /// Whether this build generates RSA keys ([`super::GENERATES_RSA`]).
     pub(super) generates_rsa: bool,

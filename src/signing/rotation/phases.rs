@@ -52,7 +52,7 @@ pub(in crate::signing) fn in_force(keys: Vec<SigningKey>, now: UnixSeconds) -> V
     keys.into_iter().map(as_in_force).collect()
 }
 
-/// The latest start of a client's generation that may contain tokens that the key signed.
+/// Until when a key may have signed. A client's generation that began later contains no token that the key signed.
 pub(in crate::signing) fn signed_until(key: &SigningKey) -> UnixSeconds {
     key.retired_at.map_or(UnixSeconds::MAX, |at| at.saturating_add(REPLICA_MARGIN))
 }

@@ -33,8 +33,8 @@ pub(in crate::signing) enum Step {
 }
 
 impl Step {
-    /// The records that this step changes, as they are after it, in the order in which to write them: between two writes a pair
-    /// never has two active keys. Empty for [`Step::Generate`].
+    /// The changed records after this step, in the order in which to write them: between two writes a pair never has two active
+    /// keys. Empty for [`Step::Generate`].
     pub(in crate::signing) fn changes(&self, keys: &[SigningKey], now: UnixSeconds) -> Vec<SigningKey> {
         match self {
             Self::Generate { .. } => Vec::new(),

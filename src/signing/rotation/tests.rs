@@ -242,7 +242,7 @@ fn a_retired_key_stays_until_the_last_token_it_may_have_signed_has_expired() {
 }
 
 #[test]
-fn deleting() {
+fn a_key_is_deleted_only_if_no_token_can_depend_on_it() {
     let at = |phase, now, live| deleted(&key("k", Alg::ES256, UseFor::Expiring, phase, START), live, now);
     assert_eq!(at(Phase::Active, START, 0), Err(NotDeletable::Signing));
     assert_eq!(at(Phase::Pending, START, 0), Err(NotDeletable::Signing), "due, so it may have signed");
@@ -256,7 +256,7 @@ fn deleting() {
 }
 
 #[test]
-fn three_years_by_schedule() {
+fn the_schedule_replaces_each_key_in_time_for_three_years() {
     let (mut rows, mut now) = (Rows::new(), START);
     while now < START + 3 * 365 * DAY {
         rows.tick(now, &POLICY, no_token_is_live);

@@ -33,7 +33,7 @@ statements! {
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
 }
 
-// Each engine expands an array of ids by a function of its own.
+// Each engine has its own function to expand an array of ids.
 const GRANT: EngineSql = EngineSql {
     sqlite: "INSERT INTO client_products (client_id, product) SELECT $1, value FROM json_each($2)
         WHERE 1 = 1 ON CONFLICT DO NOTHING",
@@ -95,8 +95,8 @@ impl Tx {
         self.grant_products(&client.client_id, &client.products).await
     }
 
-    /// A client within reach, locked until the end of the transaction. Every change of a client begins here, so that
-    /// changes of one client come one after the other.
+    /// A client within reach, locked until the end of the transaction. Every change of a client begins here, so that no two
+    /// changes of one client run at the same time.
     pub async fn lock_client(
         &mut self,
         reach: &Reach,

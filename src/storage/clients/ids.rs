@@ -11,7 +11,7 @@ statements! {
     IDS_OF_WORKSPACE = "SELECT client_id FROM api_clients WHERE workspace_id = $1 ORDER BY client_id";
     // The workspaces of clients whose slots do not show yet that the workspace is suspended, or still show a suspension
     // although nothing suspends the client any more.
-    LEFT_BEHIND = "SELECT w.workspace_id FROM workspaces w
+    WITH_OUTDATED_SLOTS = "SELECT w.workspace_id FROM workspaces w
         WHERE w.suspended_at IS NOT NULL AND EXISTS (SELECT 1 FROM api_clients c
             WHERE c.workspace_id = w.workspace_id AND c.slots_suspended_at IS NULL)
         UNION
@@ -29,7 +29,7 @@ statements! {
     WITHOUT_SLOT = "SELECT client_id FROM api_clients WHERE status_list IS NULL ORDER BY client_id LIMIT $1";
 }
 
-// Each engine expands an array of ids by a function of its own.
+// Each engine has its own function to expand an array of ids.
 const WITH_IDS: EngineSql = EngineSql {
     sqlite: concat!(
         "SELECT ",
@@ -67,7 +67,7 @@ impl Storage {
 
     /// The workspaces with clients whose slots do not show the right state at `now`.
     pub async fn workspaces_with_outdated_slots(&self, now: i64) -> Result<Vec<String>, StorageError> {
-        Ok(on_read!(self, pool => sqlx::query_scalar(LEFT_BEHIND).bind(now).fetch_all(pool).await)?)
+        Ok(on_read!(self, pool => sqlx::query_scalar(WITH_OUTDATED_SLOTS).bind(now).fetch_all(pool).await)?)
     }
 
     /// Up to `limit` clients that were created before there were slots.

@@ -1,4 +1,4 @@
-//! What a list shows about the API clients that its rows name. One statement reads it for all rows.
+//! What a list shows about the API clients that its rows refer to. One statement reads it for all rows.
 
 use std::collections::BTreeMap;
 

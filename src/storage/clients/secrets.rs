@@ -1,4 +1,4 @@
-//! Client secrets: rows of `client_secrets`. The rows hold only MACs; the plain secret never gets here.
+//! Client secrets: rows of `client_secrets`. The rows hold only MACs; the secret itself never gets here.
 
 use std::collections::HashMap;
 use std::ops::Deref;

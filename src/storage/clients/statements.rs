@@ -3,7 +3,7 @@
 //! A statement is put together from fixed parts, one for each filter in the request, so that other filters cost nothing and
 //! an index can be used. There is an index for each order of a list, of one workspace or of all, so that only the clients
 //! of the page are read. If few clients pass a filter, reading such an index would go through nearly all clients. So the
-//! clients that pass are found first, and then sorted. Labels are searched one after the other in the index of labels.
+//! clients that pass are found first, and then sorted. Labels are searched one by one in the index of labels.
 
 use super::list::{ClientFilter, ClientOrder, ClientSort};
 use super::rows::{columns, metadata_json};
@@ -45,7 +45,7 @@ const AMONG_USES: EngineSql = EngineSql {
     postgres: " AND used_by IN (SELECT jsonb_array_elements_text(CAST($8 AS JSONB)))",
 };
 
-// With this order SQLite reads the labels one after the other from the index, and looks up only the clients that pass.
+// With this order SQLite reads the labels one by one from the index, and looks up only the clients that pass.
 const ALONG_LABELS: EngineSql = EngineSql { sqlite: " ORDER BY LOWER(label), ordinal", postgres: "" };
 
 /// Until the end of the transaction, PostgreSQL reads the whole table only if there is no other way, and assumes that a
@@ -53,7 +53,7 @@ const ALONG_LABELS: EngineSql = EngineSql { sqlite: " ORDER BY LOWER(label), ord
 /// would search all clients rather than the index of labels.
 pub(super) const ALONG_INDEXES: &str = "SET LOCAL enable_seqscan = off; SET LOCAL random_page_cost = 1.1";
 
-/// The values of the parts, in the order of their numbers. Each statement is given all of them and uses some.
+/// The values of `$1` to `$8` in the parts, in this order. Each statement is given all of them and uses some.
 #[derive(Debug)]
 pub(super) struct Values<'a> {
     pub(super) workspace_id: Option<&'a str>,
@@ -225,7 +225,8 @@ impl ClientSort {
         format!("{start}{source}{of_workspace}{}{from}{order} LIMIT $12", filter.conditions(db, limited))
     }
 
-    /// What the list is sorted by before the order of creation; `None` if it has the order of creation alone.
+    /// What the list is sorted by first; clients that are equal in it are in the order of creation. `None` for the order of
+    /// creation alone.
     fn key(self) -> Option<&'static str> {
         match self.by {
             ClientOrder::Label => Some("LOWER(label)"),

@@ -1,4 +1,4 @@
-//! Claims deliveries and stores what became of them. Several processes share the work: a claim is a lease, and a result is
+//! Claims deliveries and stores the results. Several processes share the work: a claim is a lease, and a result is
 //! stored only while the row is still at the same attempt.
 
 use crate::model::delivery::{Channel, Claimed, Report};
@@ -40,14 +40,14 @@ statements! {
         RETURNING delivery_id, channel, kind, recipient, host, workspace_id, about_id, body, occurrences, queued_at,
             attempts");
     // The sealed setup link in a body is kept only as long as the delivery waits.
-    SENT = concat!("UPDATE deliveries SET sent_at = $4, ", erased!(), ", lease_owner = NULL, lease_until = 0, last_status = $5, last_error = $6,
-            last_reply = $7
+    SENT = concat!("UPDATE deliveries SET sent_at = $4, ", erased!(), ", lease_owner = NULL, lease_until = 0,
+            last_status = $5, last_error = $6, last_reply = $7
         WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3");
     RETRY = "UPDATE deliveries SET next_attempt_at = $4, lease_owner = NULL, lease_until = 0, last_status = $5,
             last_error = $6, last_reply = $7
         WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3";
-    DEAD = concat!("UPDATE deliveries SET dead_at = $4, ", erased!(), ", lease_owner = NULL, lease_until = 0, last_status = $5, last_error = $6,
-            last_reply = $7
+    DEAD = concat!("UPDATE deliveries SET dead_at = $4, ", erased!(), ", lease_owner = NULL, lease_until = 0,
+            last_status = $5, last_error = $6, last_reply = $7
         WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3");
     DROP_SETUP_LINKS = "DELETE FROM deliveries WHERE about_id = $1 AND kind = 'operator.setup_link_created'
         AND sent_at IS NULL AND dead_at IS NULL AND lease_until = 0";
@@ -131,7 +131,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Stores what became of an attempt. Returns `false` if the row is at another attempt by now: then nothing was stored.
+    /// Stores the result of an attempt. Returns `false` if the row is at another attempt by now: then nothing was stored.
     pub async fn finish_delivery(
         &mut self,
         claimed: &Claimed,
@@ -150,8 +150,8 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Deletes the waiting mails with a setup link for an operator, because another link replaces it. A mail that was
-    /// claimed stays.
+    /// Deletes the waiting mails with a setup link for an operator, because another link replaces it. A mail that is being
+    /// sent stays.
     pub async fn drop_setup_link_mails(&mut self, operator_id: &str) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(DROP_SETUP_LINKS)
             .bind(operator_id).execute(&mut *conn).await.map(|_| ()))?;

@@ -129,7 +129,7 @@ impl Storage {
         row.map(Delivery::try_from).transpose()
     }
 
-    /// A page of the deliveries within reach, newest first; with the whole reach also those that belong to no workspace.
+    /// A page of the deliveries within reach, newest first; with [`Reach::Platform`] also those that belong to no workspace.
     pub async fn deliveries(
         &self,
         reach: &Reach,

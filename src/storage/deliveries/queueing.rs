@@ -1,7 +1,7 @@
 //! Queues deliveries in the transaction of the change they report.
 //!
-//! A client cannot make the table grow without bound by mails: those of one kind to one recipient within
-//! [`MERGED_SECONDS`] are one row with a count, and beyond [`WAITING_MAX`] rows of a client only the count of a summary rises.
+//! Mails about one client cannot make the table grow without bound. Those of one kind to one recipient within
+//! [`MERGED_SECONDS`] are one row with a count. Beyond [`WAITING_MAX`] rows of a client, only the count of a summary rises.
 
 use serde::Serialize;
 
@@ -65,8 +65,8 @@ impl Tx {
         Ok(queued)
     }
 
-    /// Queues the mails about one change of a client in the transaction of the change. All of them are of one client,
-    /// which is locked.
+    /// Queues the mails about one change of a client or an operator in the transaction of the change. All of them are about
+    /// the same one, which is locked.
     pub async fn enqueue(&mut self, mails: &[Mail]) -> Result<(), StorageError> {
         let mut new = Vec::with_capacity(mails.len());
         for mail in mails {

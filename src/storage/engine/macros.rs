@@ -50,9 +50,9 @@ macro_rules! statements {
     };
 }
 
-/// A statement over the rows in `$1`, an array of arrays that each engine expands by a function of its own. With `of`, a
-/// table and its key, the statement leaves out rows whose first column is no key in that table. `$order` is the order of
-/// the rows on PostgreSQL.
+/// A statement over the rows in `$1`, an array of arrays; each engine has its own function to expand it. With `of`, a table
+/// and its key, the statement leaves out rows whose first column is no key in that table. `$order` is the order of the rows on
+/// PostgreSQL.
 macro_rules! over_rows {
     ($before:literal, of $table:literal, $order:literal, $after:literal) => {
         crate::storage::engine::EngineSql {

@@ -130,7 +130,7 @@ impl Db {
         })
     }
 
-    /// Whether the schema is the one this program was built with.
+    /// Whether the schema is the one that this program was built with.
     pub(in crate::storage) async fn schema_is_current(&self) -> Result<bool, StorageError> {
         const APPLIED: &str =
             "SELECT COUNT(*), COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";

@@ -39,7 +39,7 @@ pub(super) struct EngineSql {
     pub(super) postgres: &'static str,
 }
 
-/// Texts as one value of a statement, which expands them with a function of its engine (`json_each`,
+/// Texts as one value of a statement, which expands them with a function of the engine (`json_each`,
 /// `jsonb_array_elements_text`).
 pub(super) fn json_array(texts: &[impl AsRef<str>]) -> String {
     texts.iter().map(AsRef::as_ref).collect::<serde_json::Value>().to_string()

@@ -23,7 +23,7 @@ const READER_CACHE: &str = "-512";
 
 /// The size of a page of a new file, in bytes. A commit of many tokens changes adjacent pages. With larger pages there are
 /// fewer of them, and each costs two writes. Files that were made with pages of 4,096 bytes keep them: for such a file,
-/// each number of pages below is half as many bytes.
+/// the sizes in MB below are half as large.
 const PAGE_SIZE: u32 = 8_192;
 
 /// Pages that collect in the write-ahead log before they are copied into the file (16 MB): a page that changes often is
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(synchronous, FULL);
         let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&write).await.unwrap();
         assert_eq!(journal, "wal");
-        // Also after the migration, which sorts in a file.
+        // The migration, which sorts in a file, has set it back.
         let temporary: i64 = sqlx::query_scalar("PRAGMA temp_store").fetch_one(&write).await.unwrap();
         assert_eq!(temporary, MEMORY);
         close(&read, &write).await;
@@ -327,7 +327,7 @@ mod tests {
         let made =
             SqliteConnectOptions::new().filename(old.path().join("mintmark.db")).create_if_missing(true);
         let mut made = SqliteConnection::connect_with(&made.page_size(4_096)).await.unwrap();
-        sqlx::query("CREATE TABLE of_before (id INTEGER)").execute(&mut made).await.unwrap();
+        sqlx::query("CREATE TABLE old_table (id INTEGER)").execute(&mut made).await.unwrap();
         made.close().await.unwrap();
         for (folder, expected) in [(folder, PAGE_SIZE), (old, 4_096)] {
             let (read, write) = opened(&folder).await;

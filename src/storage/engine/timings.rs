@@ -7,9 +7,9 @@ use crate::model::histogram::Histogram;
 pub struct Timings {
     /// How long it took to begin a transaction; on SQLite including the wait for the writer.
     pub(in crate::storage) begin: Histogram,
-    /// How long it took to commit a transaction durably.
+    /// How long it took to write the changes and audit events of a transaction and to commit it durably.
     pub(in crate::storage) commit: Histogram,
-    /// How long it took to ask for changes.
+    /// How long it took to read the changes since the last poll.
     pub(in crate::storage) poll: Histogram,
 }
 

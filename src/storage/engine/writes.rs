@@ -51,7 +51,7 @@ impl Writes {
         outcome
     }
 
-    /// The same for a single statement outside a transaction, for which it is not known whether it changed anything.
+    /// As [`Writes::note`], if it is not known whether anything was changed: only a failure is counted.
     pub(in crate::storage) fn note_failure<T>(
         &self,
         outcome: Result<T, sqlx::Error>,

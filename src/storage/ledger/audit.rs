@@ -101,7 +101,7 @@ row! {
 }
 
 impl EventRow {
-    /// The event as the columns say it, and the entry.
+    /// The event as its columns describe it, and the entry.
     pub(super) fn by_columns(self) -> Result<Recorded, StorageError> {
         let place = self.log.zip(self.seq).map(|(log, seq)| Place { log, seq });
         let event = AuditEvent {
@@ -118,7 +118,7 @@ impl EventRow {
         Ok(Recorded { event, place, entry: self.entry })
     }
 
-    /// The event as the entry says it. If there is no entry, or it cannot be read, the event is as the columns say it.
+    /// The event as its entry describes it; as the columns do if there is no entry, or if it cannot be read.
     fn by_entry(self) -> Result<Recorded, StorageError> {
         let mut recorded = self.by_columns()?;
         if let Some(event) = recorded.entry.as_deref().and_then(event_of) {

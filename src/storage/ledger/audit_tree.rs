@@ -1,5 +1,5 @@
-//! The audit tree: its trees (`audit_trees`), the leaves of its events, the hashes of full subtrees (`audit_nodes`), and
-//! its signed checkpoints (`audit_checkpoints`). [`crate::ledger`] decides what the hashes are.
+//! The trees of the audit trail (`audit_trees`), the leaves of the events, the hashes of full subtrees (`audit_nodes`), and
+//! the signed checkpoints (`audit_checkpoints`). [`crate::ledger`] computes the hashes.
 
 use super::audit::{EventRow, turn};
 use crate::model::audit::Recorded;
@@ -64,7 +64,7 @@ row! {
         pub sealed_key: Option<Vec<u8>>,
         /// How many leaves it has.
         pub size: i64,
-        /// Since when new events are numbered; `None` while the events from before still wait for their numbers.
+        /// Since when new events are numbered; `None` while earlier events still wait for their numbers.
         pub opened_at: Option<i64>,
         /// When another tree took its place.
         pub ended_at: Option<i64>,
@@ -129,7 +129,7 @@ where
     }
 }
 
-/// The state of a database in which events cannot be added to any tree.
+/// The error of a database in which all trees have ended, so that no event can be added.
 pub(super) fn none_is_current() -> StorageError {
     StorageError::Damaged("audit_trees has no tree that has not ended".to_owned())
 }
@@ -147,7 +147,7 @@ impl Storage {
         )
     }
 
-    /// Up to `limit` events of a tree from number `from`, as their columns say, each with its leaf.
+    /// Up to `limit` events of a tree from number `from`, as their columns describe them, each with its leaf.
     pub async fn events_of_tree(
         &self,
         log: i64,
@@ -267,7 +267,7 @@ impl Tx {
             .bind(log).bind(level).bind(position).bind(hash).execute(&mut *conn).await.map(|_| ()))?)
     }
 
-    /// Stores a checkpoint. `false` if there is one of this size.
+    /// Stores a checkpoint. `false` if the tree has one of this size already.
     pub async fn insert_checkpoint(&mut self, checkpoint: &StoredCheckpoint) -> Result<bool, StorageError> {
         self.has_written = true;
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT_CHECKPOINT)

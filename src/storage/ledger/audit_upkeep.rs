@@ -1,5 +1,5 @@
-//! Upkeep of the audit tree (`audit_upkeep`): which process does it, events that wait for a number, and entries that were
-//! kept long enough.
+//! Upkeep of the audit tree (`audit_upkeep`): which process does it, events that wait for a number, and entries that are
+//! old enough to be deleted.
 
 use sqlx::PgConnection;
 

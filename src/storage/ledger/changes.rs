@@ -1,6 +1,6 @@
 //! The change counter (`change_seq`): incremented by every change that invalidates a cache, in the same transaction.
 //!
-//! The counter's row is locked from the raise to the commit, so numbers become visible in order and without gaps.
+//! The counter's row is locked from the increment to the commit, so numbers become visible in order and without gaps.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,6 @@
 //! Replies saved for `Idempotency-Key`: rows of `idempotency_keys`, written with the change they answered. The console
-//! shows each of its replies once, and then erases it; the rows stay, so that nothing is done twice.
+//! shows each of its replies until it is confirmed or its time is over, and then erases it. The rows stay, so that nothing is
+//! done twice.
 
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
@@ -39,7 +40,7 @@ row! {
     pub struct StoredReply {
         /// The name of the caller: the `client_id` of an API client, or else the name in the audit trail.
         pub caller: String,
-        /// The HTTP method; for the console a word of its own, such as `CONSOLE`.
+        /// The HTTP method; for the console a word that is no method, such as `CONSOLE`.
         pub method: String,
         /// The path; for the console the name of the use case.
         pub path: String,

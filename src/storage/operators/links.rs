@@ -44,7 +44,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Uses a setup link: deletes it, and returns the operator whose it was. `None` if the link is unknown or had expired
+    /// Uses a setup link: deletes it, and returns the operator it was for. `None` if the link is unknown or had expired
     /// at `now`.
     pub async fn use_setup_link(
         &mut self,

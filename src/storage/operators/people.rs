@@ -26,7 +26,7 @@ macro_rules! selected {
 }
 
 statements! {
-    // A row of its own, taken before any other.
+    // A separate row, which is locked before any other.
     TAKE_TURN = "UPDATE turns SET number = number WHERE name = 'operators'";
     FIND = concat!(selected!(), " WHERE o.operator_id = $1");
     FIND_BY_EMAIL = concat!(selected!(), " WHERE o.email_key = $1");
@@ -204,7 +204,8 @@ impl Tx {
 
     /// An operator by their address in lower case, within the turn.
     pub async fn operator_by_email(&mut self, email_key: &str) -> Result<Option<Operator>, StorageError> {
-        let row: Option<OperatorRow> = on_tx!(self.db, conn => sqlx::query_as(FIND_BY_EMAIL).bind(email_key).fetch_optional(&mut *conn).await)?;
+        let row: Option<OperatorRow> = on_tx!(self.db, conn => sqlx::query_as(FIND_BY_EMAIL)
+            .bind(email_key).fetch_optional(&mut *conn).await)?;
         row.map(Operator::try_from).transpose()
     }
 

@@ -114,7 +114,7 @@ impl Storage {
             .bind(now).bind(idle_since).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))
     }
 
-    /// Whether the operator of this address (in lower case) has signed in from that network.
+    /// Whether the operator with this email address (in lower case) has signed in from that network.
     pub async fn is_known_network(&self, email_key: &str, network: &str) -> Result<bool, StorageError> {
         let count: i64 = on_read!(self, pool => sqlx::query_scalar(COUNT_NETWORK)
             .bind(email_key).bind(network).fetch_one(pool).await)?;
@@ -158,8 +158,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Gives the cookie of a session the new hash in `session`, with its way and the time of its last proof. `false` if
-    /// the session is no longer there.
+    /// Replaces the cookie of a session by the one whose hash is in `session`, and stores how and when the operator last
+    /// proved who they are. `false` if the session is no longer there.
     pub async fn renew_session(
         &mut self,
         old_hash: &[u8],

@@ -45,8 +45,8 @@ statements! {
         ORDER BY created_at, credential_id");
     INSERT_PASSKEY = concat!("INSERT INTO operator_passkeys (", passkey_columns!(), ")
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING");
-    // An authenticator that counts never repeats a number. If a number repeats, another authenticator has a copy of the
-    // key.
+    // An authenticator that counts never repeats a number. If a number repeats, another authenticator may have a copy of
+    // the key.
     USE_PASSKEY = "UPDATE operator_passkeys SET sign_count = $2, last_used_at = $3
         WHERE credential_id = $1 AND (sign_count = 0 OR sign_count < $2)";
     RENAME_PASSKEY = "UPDATE operator_passkeys SET name = $3 WHERE operator_id = $1 AND credential_id = $2";
@@ -134,7 +134,8 @@ impl From<IdentityRow> for Identity {
 }
 
 impl Storage {
-    /// The password of the operator with this address (in lower case), and what else decides about a sign-in with it.
+    /// The password of the operator with this email address (in lower case), and what else a sign-in with it is checked
+    /// against.
     pub async fn password_by_email(&self, email_key: &str) -> Result<Option<StoredPassword>, StorageError> {
         let row: Option<PasswordRow> =
             on_read!(self, pool => sqlx::query_as(FIND_PASSWORD).bind(email_key).fetch_optional(pool).await)?;
@@ -143,7 +144,8 @@ impl Storage {
 
     /// As [`Storage::password_by_email`], by the id of the operator.
     pub async fn password(&self, operator_id: &str) -> Result<Option<StoredPassword>, StorageError> {
-        let row: Option<PasswordRow> = on_read!(self, pool => sqlx::query_as(FIND_PASSWORD_BY_ID).bind(operator_id).fetch_optional(pool).await)?;
+        let row: Option<PasswordRow> = on_read!(self, pool => sqlx::query_as(FIND_PASSWORD_BY_ID)
+            .bind(operator_id).fetch_optional(pool).await)?;
         row.map(StoredPassword::try_from).transpose()
     }
 
@@ -152,7 +154,8 @@ impl Storage {
         &self,
         operator_id: &str,
     ) -> Result<(Option<i64>, Option<i64>), StorageError> {
-        let times: Option<(Option<i64>, Option<i64>)> = on_read!(self, pool => sqlx::query_as(PASSWORD_TIMES).bind(operator_id).fetch_optional(pool).await)?;
+        let times: Option<(Option<i64>, Option<i64>)> = on_read!(self, pool => sqlx::query_as(PASSWORD_TIMES)
+            .bind(operator_id).fetch_optional(pool).await)?;
         Ok(times.unwrap_or_default())
     }
 
@@ -182,7 +185,8 @@ impl Storage {
 
     /// A passkey by the id that its authenticator gave it.
     pub async fn passkey(&self, credential_id: &[u8]) -> Result<Option<StoredPasskey>, StorageError> {
-        let row: Option<PasskeyRow> = on_read!(self, pool => sqlx::query_as(FIND_PASSKEY).bind(credential_id).fetch_optional(pool).await)?;
+        let row: Option<PasskeyRow> = on_read!(self, pool => sqlx::query_as(FIND_PASSKEY)
+            .bind(credential_id).fetch_optional(pool).await)?;
         Ok(row.map(StoredPasskey::from))
     }
 

@@ -11,7 +11,8 @@ macro_rules! columns {
     };
 }
 
-// The tokens that the key `$1` signed and that are not revoked, for `WHERE`. Its index has only the beginning of each kid.
+// The tokens that the key `$1` signed and that are not revoked, for `WHERE`. The index that finds them has only the first 8
+// characters of each kid.
 macro_rules! of_key {
     () => {
         "SUBSTR(kid, 1, 8) = SUBSTR($1, 1, 8) AND kid = $1 AND revoked_at IS NULL"
@@ -22,7 +23,7 @@ pub(in crate::storage) use of_key;
 
 statements! {
     LIST = concat!("SELECT ", columns!(), " FROM signing_keys WHERE phase <> 'gone' ORDER BY created_at, kid");
-    LIST_WITH_SEQ = "SELECT change_seq FROM service_state WHERE id = 1";
+    CHANGE_SEQ = "SELECT change_seq FROM service_state WHERE id = 1";
     FIND = concat!("SELECT ", columns!(), " FROM signing_keys WHERE kid = $1");
     LOCK = concat!("UPDATE signing_keys SET version = version WHERE kid = $1 AND phase <> 'gone' RETURNING ", columns!());
     INSERT = concat!("INSERT INTO signing_keys (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -87,7 +88,7 @@ impl Storage {
     pub async fn signing_keys(&self) -> Result<(Vec<SigningKey>, i64), StorageError> {
         let mut tx = self.snapshot().await?;
         let keys = tx.signing_keys().await?;
-        let seq = on_tx!(tx.db, conn => sqlx::query_scalar(LIST_WITH_SEQ).fetch_one(&mut *conn).await)?;
+        let seq = on_tx!(tx.db, conn => sqlx::query_scalar(CHANGE_SEQ).fetch_one(&mut *conn).await)?;
         tx.rollback().await?;
         Ok((keys, seq))
     }

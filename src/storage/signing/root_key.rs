@@ -48,8 +48,8 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Stores the root key as sealed under another master key. `false` if it is no longer sealed under the one of the
-    /// fingerprint `before`.
+    /// Stores the root key as sealed under another master key. `false` if it is no longer sealed under the master
+    /// key with the fingerprint `before`.
     pub async fn replace_sealed_root(
         &mut self,
         before: &[u8],

@@ -118,7 +118,8 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&workspace.workspace_id).bind(&workspace.name).bind(workspace.suspended_at)
             .bind(i64::from(workspace.never_expires_allowed)).bind(joined(workspace.products_allowed.as_ref()))
-            .bind(workspace.created_at).bind(workspace.updated_at).bind(workspace.version).bind(workspace.description.as_deref())
+            .bind(workspace.created_at).bind(workspace.updated_at).bind(workspace.version)
+            .bind(workspace.description.as_deref())
             .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
@@ -132,7 +133,8 @@ impl Tx {
         if !reach.covers(workspace_id) {
             return Ok(None);
         }
-        let row: Option<WorkspaceRow> = on_tx!(self.db, conn => sqlx::query_as(LOCK).bind(workspace_id).fetch_optional(&mut *conn).await)?;
+        let row: Option<WorkspaceRow> = on_tx!(self.db, conn => sqlx::query_as(LOCK)
+            .bind(workspace_id).fetch_optional(&mut *conn).await)?;
         Ok(row.map(Workspace::from))
     }
 

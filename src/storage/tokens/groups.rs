@@ -1,5 +1,5 @@
 //! Records many tokens in one statement. What a statement costs is mostly the round trip to the database, so tokens that
-//! are recorded together go there together. Tokens that differ only by id and slot, as when a client requests many at once,
+//! are recorded together are sent together. Tokens that differ only by id and slot, as when a client requests many at once,
 //! are written as one item, with an object of the ids and slots. Each item is checked once.
 
 use std::collections::HashSet;
@@ -45,9 +45,9 @@ macro_rules! record_group {
     };
 }
 
-// A form for each engine, since each expands an array by a function of its own. `CROSS` makes SQLite look up the rows of
-// each item by their keys. PostgreSQL must lock these rows. It skips a row that another transaction holds: waiting for one
-// client must not delay all others.
+// A form for each engine, since each has its own function to expand an array. `CROSS` makes SQLite look up the rows of each
+// item by their keys. PostgreSQL must lock these rows. It skips a row that another transaction holds: waiting for one client
+// must not delay all others.
 const RECORD_GROUP_SQLITE: &str = concat!(
     "WITH t AS MATERIALIZED (SELECT ",
     columns!(),
@@ -107,7 +107,7 @@ struct Item<'a> {
     common: Common<'a>,
 }
 
-/// The index of each token's slot by the token's id: an object, so that the engine reads both without a function.
+/// The index of each token's slot by the token's id: an object, so that the engine gives both as key and value.
 struct Slots<'a>(Vec<(&'a str, Option<u32>)>);
 
 impl Serialize for Slots<'_> {
@@ -150,7 +150,7 @@ impl<'a> Common<'a> {
 }
 
 impl Item<'_> {
-    /// The item as the statements read it: values by their place.
+    /// The item as the statements read it: an array, whose values they find by index.
     fn in_columns(&self) -> impl Serialize {
         let Common { client_id, generation, kid, now, secret_id, scope, products, .. } = &self.common;
         let Common { issued_at, expires_at, issued_by, list, .. } = &self.common;
@@ -186,7 +186,7 @@ fn to_json(tokens: &[(&RecordedToken, &IssueGuard)]) -> Result<String, sqlx::Err
     serde_json::to_string(&group).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-/// Which tokens of a group were added, if `added`, the number of these, is all or none; `None` otherwise.
+/// For each token of a group whether it was added, if `added` of them means all or none; `None` otherwise.
 fn all_or_none(tokens: &[(&RecordedToken, &IssueGuard)], added: u64) -> Option<Vec<bool>> {
     match usize::try_from(added) {
         Ok(added) if added == tokens.len() => Some(vec![true; added]),
@@ -195,7 +195,7 @@ fn all_or_none(tokens: &[(&RecordedToken, &IssueGuard)], added: u64) -> Option<V
     }
 }
 
-/// Which tokens of a group are among the ids of those that were added.
+/// For each token of a group whether its id is among those that were added.
 fn which(tokens: &[(&RecordedToken, &IssueGuard)], added: Vec<String>) -> Vec<bool> {
     let added: HashSet<String> = added.into_iter().collect();
     tokens.iter().map(|(token, _)| added.contains(&token.jti)).collect()
@@ -236,8 +236,8 @@ impl Tx {
     /// Adds tokens that their clients requested with a secret, as [`Tx::record_token`] does for one, in this order. With
     /// `alone`, this transaction alone then holds the rows of their clients.
     ///
-    /// Returns for each token whether it was added, in order. A token that was not added may not be issued, or another
-    /// transaction holds a row that decides it: record such a token with [`Tx::record_token`].
+    /// Returns for each token whether it was added, in order. A token is not added if it must not be issued, or if another
+    /// transaction holds a row that has to be checked. [`Tx::record_token`] waits for that row: record such a token with it.
     pub async fn record_tokens(
         &mut self,
         tokens: &[(&RecordedToken, &IssueGuard)],

@@ -36,7 +36,7 @@ pub(super) const COUNT: EngineSql =
 // In the order of the index, so that PostgreSQL reads no more of it than the limit, however many rows it expects.
 pub(super) const IDS: EngineSql =
     of_live!("SELECT jti FROM", "", "ORDER BY COALESCE(expires_at, 9223372036854775807) LIMIT $3");
-// `scope` is a list of words; each engine expands the array of scopes by a function of its own.
+// `scope` is a list of words. Each engine has its own function to expand the array of scopes.
 pub(super) const IDS_WITH_SCOPES: EngineSql = of_live!(
     "SELECT jti FROM",
     "",
@@ -47,7 +47,7 @@ pub(super) const IDS_WITH_SCOPES: EngineSql = of_live!(
         WHERE STRPOS(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)
         ORDER BY COALESCE(expires_at, 9223372036854775807) LIMIT $3"
 );
-// The order in which tokens were recorded is the rowid on SQLite and a column of its own on PostgreSQL.
+// The order in which tokens were recorded is the rowid on SQLite and the column `place` on PostgreSQL.
 pub(super) const IDS_BEYOND: EngineSql = of_live!(
     "SELECT jti FROM",
     "",

@@ -28,8 +28,8 @@ const OF_KEY_OR_LIST: [&str; 7] =
     ["LIVE_TOKENS", "HAS_LIVE_TOKENS", "HOLDERS", "CLIENTS_OF", "IDS_OF_KEY", "REVOKE_OF_KEY", "LAST_END"];
 
 impl Storage {
-    /// The plan of each statement on the tokens of `client_id` (an id without quotes) that live at `now`: its name, and the
-    /// steps as the engine writes them.
+    /// The plan of each statement on the tokens of `client_id` (an id without quotes) that are live at `now`: the name of the
+    /// statement, and the steps as the engine writes them.
     pub async fn plans_for_live_tokens(
         &self,
         client_id: &str,
@@ -47,7 +47,8 @@ impl Storage {
         Ok(plans)
     }
 
-    /// The same of each statement on the tokens of a key (a kid without quotes) or a status list.
+    /// As [`Storage::plans_for_live_tokens`], of each statement on the tokens of a key (a kid without quotes) or a status
+    /// list.
     pub async fn plans_for_keys_and_lists(
         &self,
         kid: &str,

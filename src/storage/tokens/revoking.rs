@@ -50,7 +50,7 @@ pub(super) const REVOKE_DUE: EngineSql = EngineSql {
         revoked_columns!()
     ),
 };
-// `scope` is a list of words; each engine expands the array of scopes by a function of its own.
+// `scope` is a list of words. Each engine has its own function to expand the array of scopes.
 pub(super) const REVOKE_WITH_SCOPES: EngineSql = of_live!(
     "UPDATE",
     "SET revoked_at = $3",
@@ -281,7 +281,8 @@ impl Tx {
     ) -> Result<Vec<Revoked>, StorageError> {
         let sql = self.db.choose(REVOKE_DUE);
         let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
-            .bind(client_id).bind(now - CLOCKS_DIFFER).bind(now).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(&mut *conn).await)?;
+            .bind(client_id).bind(now - CLOCKS_DIFFER).bind(now).bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&mut *conn).await)?;
         Ok(revoked(rows, now))
     }
 

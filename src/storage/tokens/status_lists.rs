@@ -93,7 +93,7 @@ impl Tx {
     }
 
     /// Leases up to `count` slots, at least one, for tokens of this kind. If a new list is needed, `seed` decides the order
-    /// of its slots. Transactions that lease run one after the other.
+    /// of its slots. Transactions that lease slots wait for each other.
     pub async fn lease_slots(
         &mut self,
         kind: ListKind<'_>,
@@ -168,7 +168,7 @@ impl Tx {
             let last_end: Option<i64> = on_tx!(self.db, conn => sqlx::query_scalar(LAST_END)
                 .bind(list).bind(before).fetch_optional(&mut *conn).await)?;
             if let Some(last_end) = last_end {
-                // No token is added to a full list, so the last end is not looked up again until then.
+                // No token is added to a full list, so the last end need not be looked up again before it has passed.
                 self.status_list_outlives(list, last_end).await?;
                 continue;
             }

@@ -6,9 +6,9 @@
 //! time do not deadlock. PostgreSQL needs an `ORDER BY` for it; SQLite has one writer, and takes the rows in the order in
 //! which they are given.
 //!
-//! A request is added to its hour only, because a flush of many clients is the most that the service writes. Hours that are
-//! past their time are added to their days later ([`Storage::fold_usage`]). So the count of a day is what is stored for the
-//! day and for its hours.
+//! A request is added to its hour only, because a flush of many clients is the most that the service writes. Old hours
+//! are added to their days later ([`Storage::fold_usage`]). So the count of a day is what is stored for the day and for its
+//! hours.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use crate::storage::engine::{
 };
 use crate::storage::{Storage, StorageError, Tx};
 
-/// Adds the numbers by id in `$1`, an object: SQLite finds them there in two thirds of the time that it takes with arrays.
+/// Adds the numbers in `$1`, an object by id: SQLite reads it in two thirds of the time that it takes for an array of arrays.
 #[derive(Debug, Clone, Copy)]
 struct AddNumbers {
     /// For SQLite, if the row of every id exists, as nearly always. Otherwise SQLite refuses the whole statement.
@@ -92,7 +92,8 @@ const ADD_SECRET_HOURS: AddNumbers = add_numbers!(
     ", CAST($2 AS BIGINT), CAST(given.value AS BIGINT)",
     "ON CONFLICT (secret_id, hour) DO UPDATE SET times = secret_usage_hours.times + excluded.times"
 );
-// A secret that was used before sources were stored is not new.
+// A secret that was used before sources were stored is not new: its `last_used_at` is more than 60 seconds before this use. A
+// later `last_used_at` may be of this use itself.
 const ADD_SOURCES: EngineSql = over_rows!(
     "INSERT INTO secret_sources (secret_id, source_ip, used_at, first_used_at, is_new)
     SELECT s.secret_id, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT),
@@ -267,7 +268,7 @@ impl Tx {
 }
 
 impl Storage {
-    /// Adds up to `limit` counts of hours before `before` to the days that they are of, and deletes them. Returns how many.
+    /// Adds up to `limit` counts of hours before `before` to their days, and deletes them. Returns how many.
     pub async fn fold_usage(&self, before: UnixSeconds, limit: u32) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
         // Only one process gets each deleted row, even when two processes fold at once.

@@ -22,7 +22,7 @@ statements! {
         WHERE client_id = $1 ORDER BY last_seen_at DESC, network";
 }
 
-// Each engine expands an array of ids by a function of its own.
+// Each engine has its own function to expand an array of ids.
 const SECRET_USES: EngineSql = EngineSql {
     sqlite: "SELECT i.value, o.source_ip, o.first_used_at,
             (SELECT CAST(COALESCE(SUM(h.times), 0) AS BIGINT) FROM secret_usage_hours h
@@ -53,7 +53,7 @@ pub struct SecretUse {
     pub source_ip: Option<String>,
     /// When it was first used, if that is known.
     pub first_used_at: Option<UnixSeconds>,
-    /// How often, from the given hour on.
+    /// How often it was used from the given hour on.
     pub times: i64,
 }
 
@@ -116,8 +116,8 @@ impl Storage {
         Ok(uses.collect())
     }
 
-    /// How often each of these clients was refused from `since_hour` on, as far as they are within reach; those that never
-    /// were are left out.
+    /// How often each of these clients was refused from `since_hour` on. Clients that are not within reach or were never
+    /// refused are left out.
     pub async fn refusals_of_clients(
         &self,
         reach: &Reach,

@@ -1,4 +1,4 @@
-//! The keys that sign what webhooks are sent: rows of `webhook_keys`, sealed before they get here.
+//! The keys that sign the requests to webhooks: rows of `webhook_keys`, sealed before they get here.
 
 use crate::model::webhook::Webhook;
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
@@ -34,7 +34,7 @@ impl Storage {
             .bind(webhook_id).bind(now).bind(SIGNING_MAX).fetch_all(pool).await)?)
     }
 
-    /// Deletes up to `limit` pairs of keys that sign no more. Returns how many.
+    /// Deletes up to `limit` pairs of keys that no longer sign. Returns how many.
     pub async fn purge_webhook_keys(&self, now: i64, limit: u32) -> Result<u64, StorageError> {
         on_write!(self, pool => sqlx::query(PURGE)
             .bind(now).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))

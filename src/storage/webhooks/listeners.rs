@@ -31,7 +31,7 @@ pub struct Listener {
     pub webhook_id: String,
     /// The workspace whose events it gets; a webhook of the workspace `platform` gets the events of all workspaces.
     pub workspace_id: String,
-    /// Host and port it is at.
+    /// Host and port of its URL.
     pub host: String,
     /// The events it gets.
     pub events: Events,

@@ -1,6 +1,6 @@
 //! Webhooks: their records, the keys that sign, and which of them get an event.
 
-mod again;
+mod deliveries;
 mod keys;
 mod listeners;
 mod records;
@@ -12,4 +12,4 @@ pub use listeners::Listener;
 
 /// The shared statements of this folder.
 pub(super) const STATEMENTS: &[Statements] =
-    &[again::STATEMENTS, keys::STATEMENTS, records::STATEMENTS, listeners::STATEMENTS];
+    &[deliveries::STATEMENTS, keys::STATEMENTS, records::STATEMENTS, listeners::STATEMENTS];

@@ -73,7 +73,7 @@ struct Reply {
 }
 
 #[tokio::test]
-async fn every_response_carries_one_id_of_our_own() {
+async fn every_response_carries_one_id_that_the_server_generated() {
     let requests = vec![
         TestRequest::post().uri("/oauth2/token"),
         TestRequest::post().uri("/oauth2/token").insert_header((X_REQUEST_ID, "mine")),
@@ -93,7 +93,7 @@ async fn every_response_carries_one_id_of_our_own() {
 }
 
 #[tokio::test]
-async fn one_line_a_request_with_nothing_the_caller_wrote() {
+async fn each_request_logs_one_line_with_nothing_that_the_caller_wrote() {
     let canary = |request: TestRequest| {
         request
             .insert_header(("authorization", "Basic canary"))
@@ -130,7 +130,7 @@ async fn one_line_a_request_with_nothing_the_caller_wrote() {
     );
     for (line, reply) in lines.iter().zip(&replies) {
         assert_eq!(line["span"]["request_id"], reply.id);
-        assert_eq!(line["peer"], "127.0.0.1", "an untrusted peer speaks for itself");
+        assert_eq!(line["peer"], "127.0.0.1", "X-Forwarded-For of an untrusted peer is ignored");
         assert!(line["duration_us"].as_u64().is_some());
     }
     assert_eq!(lines[0]["span"]["client_id"], "cl_one");
@@ -159,7 +159,7 @@ async fn the_peer_is_the_client_behind_a_trusted_proxy() {
 }
 
 #[tokio::test]
-async fn ids_stay_on_errors_though_request_lines_are_turned_off() {
+async fn errors_carry_the_request_id_even_if_request_lines_are_turned_off() {
     let requests = vec![TestRequest::post().uri("/oauth2/token")];
     let (replies, log) = exchange("log.level = \"warn,mintmark::http=off\"", &Arc::default(), requests).await;
     assert_eq!(log.lines().count(), 1, "{log}");
@@ -167,7 +167,7 @@ async fn ids_stay_on_errors_though_request_lines_are_turned_off() {
 }
 
 #[tokio::test]
-async fn probes_speak_up_only_when_something_is_wrong() {
+async fn probes_are_logged_only_when_something_is_wrong() {
     let requests = || vec![TestRequest::get().uri("/healthz"), TestRequest::get().uri("/readyz")];
     let (_, log) = exchange("", &Arc::default(), requests()).await;
     assert!(!log.contains("/healthz") && log.contains("/readyz") && log.contains("status=503"), "{log}");

@@ -1,4 +1,4 @@
-//! From events to log lines. To write an event needs no allocation, because every request for a token writes one.
+//! Turns events into log lines. This needs no allocation, because every request for a token logs an event.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
@@ -17,7 +17,7 @@ use crate::telemetry::http::Current;
 
 /// Where lines go. Each ends with its line feed.
 pub trait Output: Send + Sync + 'static {
-    /// Takes one line; `urgent` ones should not wait for others.
+    /// Takes one line; an `urgent` one should not wait for others.
     fn write_line(&self, line: &str, urgent: bool);
 }
 
@@ -36,7 +36,7 @@ impl<O> Lines<O> {
 
 thread_local! {
     static LINE: RefCell<String> = const { RefCell::new(String::new()) };
-    /// The second that this thread wrote last, and the text of its timestamp up to the seconds.
+    /// The second of the last line of this thread, and its timestamp up to the seconds.
     static SECOND: RefCell<(UnixSeconds, String)> = const { RefCell::new((-1, String::new())) };
 }
 
@@ -89,7 +89,7 @@ const JSON_START: &str = "{\"timestamp\":\"";
 const TIME_LEN: usize = "2026-11-23T08:00:00.000Z".len();
 
 impl<O: Output> Lines<O> {
-    /// Writes a line again whose repeats were held back, with their count.
+    /// Writes a line again whose repeats were counted instead of written, with the count.
     fn write_repeated(&self, line: &str, times: u64) {
         let mut text = String::with_capacity(line.len() + 64);
         // A `String` takes whatever is written.

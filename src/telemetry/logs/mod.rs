@@ -52,7 +52,7 @@ pub fn init_for_serving(settings: &LogSettings) -> Result<LogGuard, StartError> 
     Ok(guard)
 }
 
-/// The subscriber that these two start, writing to `output`. For tests that read what was logged.
+/// The subscriber that [`init`] and [`init_for_serving`] start, writing to `output`. For tests that read what was logged.
 pub fn subscriber<O: Output>(settings: &LogSettings, output: O) -> impl Subscriber + Send + Sync + use<O> {
     let lines = layer::Lines::new(settings.format, output);
     tracing_subscriber::registry().with(lines).with(settings.level.targets())
@@ -110,7 +110,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn text_is_for_people() {
+    fn a_text_line_has_the_message_before_its_fields_and_those_of_spans() {
         let text = logged("", || {
             let span = tracing::error_span!(target: "mintmark::x", "request", request_id = "abc", late = tracing::field::Empty);
             let _in = span.enter();
@@ -156,7 +156,7 @@ pub(super) mod tests {
     /// In each second a kind has at most two lines: the first, and the count of the others. The events take ten seconds at the
     /// most, so there are at most twenty lines.
     #[test]
-    fn an_outage_writes_one_line_a_kind_and_second_with_a_count() {
+    fn an_outage_writes_one_line_for_each_kind_and_second_with_a_count() {
         const EVENTS: usize = 2_000;
         for format in ["text", "json"] {
             let text = logged(&format!("log.format = \"{format}\""), || {
@@ -196,7 +196,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_level_decides_and_libraries_stay_quiet() {
+    fn the_level_applies_and_libraries_log_only_warnings() {
         let text = logged("log.level = \"trace\"", || {
             tracing::trace!(target: "mintmark::keys", "ours");
             tracing::info!(target: "sqlx::query", "theirs, detailed");

@@ -1,5 +1,5 @@
 //! During an outage every request would log the same line. Only one line a second is written for each kind; the others are
-//! counted, and the count is written at the end of the second.
+//! counted, and the count is written when the first event of a later second is logged.
 //!
 //! This applies to warnings and errors with a field `failure` (they report that something else is down), and to those of
 //! libraries. All other lines are written each time.

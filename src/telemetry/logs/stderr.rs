@@ -1,5 +1,5 @@
-//! Standard error. A command writes each line at once; while serving, a thread of its own writes, so that no request
-//! waits for the reader of the log.
+//! Writes the log to standard error. A command writes each line at once; a serving process has a thread that writes, so that
+//! no request waits for the reader of the log.
 //!
 //! The thread gathers lines for a few milliseconds and writes them together, many in one system call. If the reader
 //! stalls, the service goes on, and lines beyond a bound are dropped and counted.
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stalls_does_not_hold_the_end() {
+    fn a_reader_that_stalls_does_not_delay_the_exit() {
         let (go, batches, lines, mut guard) = slow();
         guard.patience = Duration::ZERO;
         lines.write_line("first\n", true);

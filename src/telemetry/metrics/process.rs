@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-/// Ticks a second in `/proc/…/stat`: 100 on every Linux that this program is built for.
+/// Ticks per second in `/proc/…/stat`: 100 on every Linux that this program is built for.
 const TICKS: f64 = 100.0;
 
 /// Adds the metrics of the process, in the OpenMetrics text format.

@@ -42,8 +42,8 @@ impl MasterKey {
         key.map_err(|fault| MasterKeyError::File { path: path.to_owned(), fault })
     }
 
-    /// Generates the key of a new database into a file beside `path`. So a start that ends before the database has the key
-    /// leaves no key file that seems to belong to a lost database. The next start uses the key beside `path`.
+    /// Generates the key of a new database into a file beside `path`. If a start ends before the database has the key, there is
+    /// then no file at `path` that seems to belong to a lost database. The next start uses the key beside `path`.
     pub(super) fn create_beside(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
         let beside = beside(path);
         match Self::read(&beside) {

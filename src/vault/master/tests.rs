@@ -24,7 +24,7 @@ fn file(content: &[u8], mode: u32) -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn every_form_is_the_same_key() {
+fn every_form_is_read_as_the_same_key() {
     let padded = format!("{BASE64URL}=");
     let newline = format!("{BASE64URL}\n");
     let standard = BASE64URL.replace('-', "+").replace('_', "/");
@@ -143,7 +143,7 @@ fn an_empty_database_gets_a_key_and_then_accepts_no_other() {
 }
 
 #[test]
-fn a_new_key_that_was_not_written_to_its_end_is_made_again() {
+fn a_new_key_file_that_is_incomplete_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let (path, beside) = (folder.path().join("master.key"), folder.path().join("master.key.new"));
     for left in [&b""[..], b"AAEC"] {

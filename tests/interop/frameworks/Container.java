@@ -1,4 +1,4 @@
-// MintmarkFilter in Tomcat, in front of a servlet that replies with the client. Its only argument is the port.
+// MintmarkFilter in Tomcat, in front of a servlet that replies with the client id of the token. The only argument is the port.
 import jakarta.servlet.http.*;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -1,4 +1,4 @@
-// The same as step.py.
+// Does the same as step.py.
 import java.io.*;
 import java.time.*;
 

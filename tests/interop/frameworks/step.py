@@ -1,10 +1,12 @@
-"""A verifier in one process: each line of input is a token, whose status is printed, or `+` and the seconds to move the clock."""
+"""Runs the verifier of examples/verify in one process. Each line of input is a token, whose status is printed, or `+` and a
+number of seconds by which the clock is moved forward.
+"""
 
 import sys
 import time
 
-passed, monotonic, now = 0, time.monotonic, time.time
-time.monotonic = lambda: monotonic() + passed
+passed, monotonic, wall = 0, time.monotonic, time.time
+time.monotonic, time.time = lambda: monotonic() + passed, lambda: wall() + passed
 
 from verify import Refused, from_environment  # noqa: E402
 

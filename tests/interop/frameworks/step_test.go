@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The same as step.py. It is a test because only tests can set the clock of the package.
+// TestMain does the same as step.py. This is a test file because only code of the package can replace its clock `now`.
 func TestMain(*testing.M) {
 	var passed time.Duration
 	now = func() time.Time { return time.Now().Add(passed) }

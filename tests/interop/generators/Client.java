@@ -1,4 +1,4 @@
-// Creates an API client and gets a token, with what openapi-generator makes for Java (`--library native`).
+// Creates an API client and gets a token, with the client that openapi-generator generates for Java (`--library native`).
 import java.util.List;
 import java.util.Set;
 import org.openapitools.client.ApiClient;

@@ -1,4 +1,4 @@
-"""Creates an API client and gets a token, with what openapi-python-client makes."""
+"""Creates an API client and gets a token, with the client that openapi-python-client generates."""
 
 import json
 import os

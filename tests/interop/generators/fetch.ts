@@ -1,4 +1,4 @@
-// Creates an API client and gets a token, with what openapi-generator makes for TypeScript (`typescript-fetch`).
+// Creates an API client and gets a token, with the client that openapi-generator generates for TypeScript (`typescript-fetch`).
 import { APIClientsApi, Configuration, RequestTokenGrantTypeEnum, ResponseError, TokensApi } from './client/index.js';
 
 const { MINTMARK_URL: basePath, MINTMARK_CLIENT_ID: clientId, MINTMARK_CLIENT_SECRET: clientSecret } = process.env;

@@ -1,4 +1,4 @@
-// Creates an API client and gets a token, with what openapi-generator makes for Go.
+// Creates an API client and gets a token, with the client that openapi-generator generates for Go.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Creates an API client and gets a token, with the types that openapi-typescript makes and openapi-fetch.
+// Creates an API client and gets a token, with openapi-fetch and the types that openapi-typescript generates.
 import createClient from 'openapi-fetch';
 import type { components, paths } from './mintmark.js';
 

@@ -1,5 +1,6 @@
-// Imports openapi.yaml as Postman does, fills in what a person would, and sends three requests: for a token for the management
-// API, for a new API client, and for a token of that client. A fourth shows a refusal. `node postman.mjs openapi.yaml`
+// Imports openapi.yaml as Postman does, fills in what a person would, and sends three requests: one for a token for the
+// management API, one to create an API client, and one for a token of that client. A fourth request is refused.
+// `node postman.mjs openapi.yaml`
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import newman from 'newman';
@@ -13,7 +14,7 @@ const collection = imported.output[0].data;
 const requests = collection.item.flatMap((folder) => folder.item);
 if (requests.length < 40) throw new Error(`only ${requests.length} requests were imported`);
 
-/** A request of the import by method and path, without the optional parameters, with these values. */
+/** The imported request with this method and path, without its optional parameters, filled in with these values. */
 function filled(method, path, { form, body, variables = {}, basic }) {
   const found = requests.find(({ request }) => request.method === method && `/${request.url.path.join('/')}` === path);
   if (!found) throw new Error(`the import has no ${method} ${path}`);

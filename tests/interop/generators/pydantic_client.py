@@ -1,4 +1,4 @@
-"""Creates an API client and gets a token, with what openapi-generator makes for Python."""
+"""Creates an API client and gets a token, with the client that openapi-generator generates for Python."""
 
 import os
 
@@ -21,7 +21,7 @@ with openapi_client.ApiClient(settings) as api:
     print(made.client_id, token.expires_in, token.access_token)
 
     try:
-        # The client does not check a copy, so the request reaches the service, which refuses it.
+        # The generated client does not validate a copy, so the request reaches the service, which refuses it.
         APIClientsApi(api).create_api_client("acme-in", wanted.model_copy(update={"label": ""}))
     except openapi_client.ApiException as refusal:
         print(refusal.status, refusal.body)

@@ -1,4 +1,4 @@
-"""Clients that generators make from openapi.yaml, compiled and run against the service. Each creates an API client, gets
+"""Compiles clients that generators make from openapi.yaml, and runs them against the service. Each creates an API client, gets
 a token with it, and prints the reply to a request that is refused. `run.py generated sqlite -- pytest tests/interop/generators`
 """
 
@@ -35,7 +35,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def openapi_generator(language: str, folder: Path, *options: str) -> Path:
-    """The folder with the output of openapi-generator, which must not print errors."""
+    """Runs openapi-generator, which must not print errors, and returns the folder with its output."""
     made = folder / "made"
     said = run(BIN / "openapi-generator-cli", "generate", "-g", language, "-i", CONTRACT, "-o", made, *options, cwd=folder)
     complaints = [line for line in said.splitlines() if " ERROR " in line or "Exception" in line and " INFO " not in line]
@@ -44,7 +44,7 @@ def openapi_generator(language: str, folder: Path, *options: str) -> Path:
 
 
 def check(printed: str) -> None:
-    """Checks the output of a program: the id of its client, the lifetime and the token; then the refusal of an empty label."""
+    """Checks what a program printed: the id of its client, the lifetime and the token; then the refusal of an empty label."""
     token, refusal = printed.strip().splitlines()
     client_id, expires_in, token = token.split()
     assert expires_in == "900"
@@ -56,7 +56,7 @@ def check(printed: str) -> None:
     assert [error["pointer"] for error in json.loads(problem)["errors"]] == ["/label"]
 
 
-def test_java(tmp_path):
+def test_the_java_client_of_openapi_generator_works(tmp_path):
     made = openapi_generator("java", tmp_path, "--library", "native", "--additional-properties", "openApiNullable=false")
     (generator,) = BIN.parent.glob("lib/python*/site-packages/openapi_generator_cli/*.jar")
     classpath = ":".join(map(str, [tmp_path / "classes", generator, *JAVA_LIBRARIES]))
@@ -65,7 +65,7 @@ def test_java(tmp_path):
     check(run("java", "-XX:TieredStopAtLevel=1", "-cp", classpath, "Client", cwd=tmp_path))
 
 
-def test_go(tmp_path):
+def test_the_go_client_of_openapi_generator_works(tmp_path):
     made = openapi_generator("go", tmp_path, "--additional-properties", "packageName=mintmark")
     shutil.rmtree(made / "test", ignore_errors=True)
     (made / "go.mod").write_text("module mintmark.example/client\n\ngo 1.19\n")
@@ -74,32 +74,32 @@ def test_go(tmp_path):
     check(run("go", "run", "./program", cwd=made))
 
 
-def test_python(tmp_path):
+def test_the_python_client_of_openapi_generator_works(tmp_path):
     made = openapi_generator("python", tmp_path)
     shutil.copy(HERE / "pydantic_client.py", made)
     check(run(sys.executable, "pydantic_client.py", cwd=made))
 
 
-def test_typescript_fetch(tmp_path):
+def test_the_typescript_client_of_openapi_generator_works(tmp_path):
     made = openapi_generator("typescript-fetch", tmp_path, "--additional-properties", "importFileExtension=.js")
     project = typescript(tmp_path, "fetch.ts")
     made.rename(project / "client")
     check(compiled_and_run(project, "fetch"))
 
 
-def test_csharp(tmp_path):
-    """There is no compiler for it here, so only that it is generated without errors."""
+def test_a_csharp_client_is_generated_without_errors(tmp_path):
+    """Only generates it: the tests need no C# compiler."""
     made = openapi_generator("csharp", tmp_path)
     assert list(made.glob("src/**/ApiClientCreate.cs"))
 
 
-def test_openapi_python_client(tmp_path):
+def test_the_client_of_openapi_python_client_works(tmp_path):
     (tmp_path / "config.yml").write_text("package_name_override: mintmark_client\nproject_name_override: mintmark-client\n")
     said = run(
         BIN / "openapi-python-client", "generate", "--path", CONTRACT, "--meta", "none", "--config", "config.yml",
         "--output-path", "mintmark_client", cwd=tmp_path,
     )
-    # It cannot parse YAML and status lists, and leaves out such replies; nothing else may be missing.
+    # The generator cannot parse replies in YAML and status lists, and leaves them out. Nothing else may be missing.
     left_out = re.findall(r"^WARNING parsing (\S+ \S+) within", said, re.MULTILINE)
     assert left_out == ["GET /oauth2/status-lists/{list}", "GET /openapi.yaml"], said
     assert "Unable" not in said, said
@@ -107,14 +107,14 @@ def test_openapi_python_client(tmp_path):
     check(run(sys.executable, "attrs_client.py", cwd=tmp_path))
 
 
-def test_openapi_typescript(tmp_path):
+def test_the_types_of_openapi_typescript_work(tmp_path):
     project = typescript(tmp_path, "paths.ts")
     run(NODE_MODULES / ".bin/openapi-typescript", CONTRACT, "-o", project / "mintmark.d.ts", cwd=project)
     check(compiled_and_run(project, "paths"))
 
 
 def typescript(folder: Path, program: str) -> Path:
-    """A strict project with a program in it."""
+    """Creates a project with this program, in which the compiler is strict, and returns its folder."""
     project = folder / "project"
     project.mkdir()
     shutil.copy(HERE / program, project)
@@ -130,13 +130,12 @@ def compiled_and_run(project: Path, program: str) -> str:
     return run("node", f"out/{program}.js", cwd=project)
 
 
-def test_postman_import(tmp_path):
-    """openapi.yaml as imported by Postman, with the values that a person would fill in."""
+def test_requests_that_postman_imports_from_openapi_yaml_work(tmp_path):
     check(run("node", HERE / "postman.mjs", CONTRACT, cwd=tmp_path))
 
 
-def test_postman_collection(tmp_path):
-    """The collection in examples/postman, whose own checks have to pass."""
+def test_the_checks_of_the_postman_collection_pass(tmp_path):
+    """Runs the collection in examples/postman."""
     collection = ROOT / "examples/postman/mintmark.postman_collection.json"
     variables = {"base_url": WORLD["issuer"], "admin_client_id": WORLD["client_id"], "admin_client_secret": WORLD["client_secret"]}
     given = [argument for name, value in variables.items() for argument in ("--env-var", f"{name}={value}")]

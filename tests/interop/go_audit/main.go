@@ -1,6 +1,6 @@
-// Reads checkpoints and proofs of the audit trail with the packages that Go itself uses for its checksum database:
-// golang.org/x/mod/sumdb/note and tlog. Arguments: the verifier key, then files: a tlog-proof, or a consistency proof after
-// the checkpoint that it starts from.
+// Verifies checkpoints and proofs of the audit trail with the packages that Go itself uses for its checksum database:
+// golang.org/x/mod/sumdb/note and tlog. Arguments: the verifier key, then files. A file is a tlog-proof, or a checkpoint that
+// is followed by a file with a consistency proof that starts from it.
 package main
 
 import (

@@ -1,5 +1,5 @@
-"""Mails through a real SMTP server (aiosmtpd): TLS, STARTTLS, AUTH, refusals, delays, cut connections, a full mailbox, an outage; read by Python's
-own parser. Each test has a service and a server of its own; MINTMARK_BINARY is the program.
+"""Mails through a real SMTP server (aiosmtpd): TLS, STARTTLS, AUTH, refusals, delays, cut connections, a full mailbox, outages.
+Python's own parser reads the mails. Each test starts a service and an SMTP server; the service is the binary MINTMARK_BINARY.
 """
 
 import email
@@ -72,7 +72,7 @@ def context(certificates: dict[str, Path]) -> ssl.SSLContext:
 
 
 class Mailbox:
-    """What the server got, and how it answers. A reply of None is the usual one; `CLOSE` cuts the connection."""
+    """The mails that the server received, and how it replies: `None` means to accept, `CLOSE` to cut the connection."""
 
     CLOSE = object()
 
@@ -121,7 +121,7 @@ class Tls(Controller):
 
 @contextmanager
 def server(mailbox: Mailbox, port: int = 0, **options) -> Iterator[int]:
-    """The server on a port, until the end."""
+    """Runs the SMTP server on a port."""
     port = port or free_port()
     controller = Tls(mailbox, hostname="127.0.0.1", port=port, **options)
     controller.start()
@@ -139,7 +139,7 @@ def free_port() -> int:
 
 @contextmanager
 def service(url: str, **more: str) -> Iterator[tuple[Service, world.Manager]]:
-    """A service that mails by this server, with a product and a workspace."""
+    """A service that sends its mails to the SMTP server at this URL, with products and a workspace."""
     settings = {"SMTP__URL": url, "SMTP__FROM": "Tokens of Bücher <tokens@example.com>", "SMTP__REPLY_TO": "help@example.com", **more}
     with running(None, **settings) as started:
         manager = world.Manager(started)
@@ -149,7 +149,7 @@ def service(url: str, **more: str) -> Iterator[tuple[Service, world.Manager]]:
 
 
 def create(manager: world.Manager, label: str, *contacts: str) -> str:
-    """A client, whose contacts are mailed about it."""
+    """Creates a client with these notification addresses, which get a mail about it."""
     body = {"label": label, "products": ["gst"], "notification_emails": list(contacts)}
     return manager.post(f"/v1/workspaces/{world.WORKSPACE}/api-clients", body)["client_id"]
 
@@ -161,7 +161,7 @@ def rows(started: Service) -> list[dict]:
 
 
 def until(started: Service, condition: Callable[[list[dict]], bool]) -> list[dict]:
-    """The deliveries once the condition holds."""
+    """Waits until the condition holds for the deliveries, and returns them."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not condition(found := rows(started)):
         assert time.monotonic() < end, found
@@ -174,7 +174,7 @@ def all_sent(found: list[dict]) -> bool:
 
 
 def checked(started: Service) -> tuple[int, dict]:
-    """What `mintmark check --connect` says of the mail server."""
+    """The exit code of `mintmark check --connect`, and what it says about the mail server."""
     done = subprocess.run(
         [os.environ["MINTMARK_BINARY"], "check", "--connect", "--json"], cwd=started.folder, env=started.environment, text=True, capture_output=True,
     )
@@ -217,11 +217,11 @@ def test_a_mail_arrives_in_every_way_of_encryption(way, certificates):
 
 
 def test_a_server_that_cannot_be_trusted_gets_no_mail_and_no_password(certificates):
-    other = {**certificates}
+    # The service does not know the authority: smtp.ca_file is not set.
     for url_of, options, says in [
-        (lambda port: f"smtps://{QUOTED}@127.0.0.1:{port}", {"ssl_context": context(other)}, "certificate"),
-        (lambda port: f"smtp://{QUOTED}@127.0.0.1:{port}?tls=required", {"tls_context": context(other)}, "certificate"),
-        # It offers no STARTTLS.
+        (lambda port: f"smtps://{QUOTED}@127.0.0.1:{port}", {"ssl_context": context(certificates)}, "certificate"),
+        (lambda port: f"smtp://{QUOTED}@127.0.0.1:{port}?tls=required", {"tls_context": context(certificates)}, "certificate"),
+        # This server offers no STARTTLS.
         (lambda port: f"smtp://{QUOTED}@127.0.0.1:{port}?tls=required", {}, "cannot be encrypted"),
     ]:
         mailbox = Mailbox()
@@ -236,7 +236,7 @@ def test_a_server_that_cannot_be_trusted_gets_no_mail_and_no_password(certificat
         assert (mailbox.mails, mailbox.signed_in) == ([], [])
 
 
-def test_a_wrong_password_gives_no_mail_up():
+def test_no_mail_is_given_up_because_of_a_wrong_password():
     mailbox = Mailbox()
     with server(mailbox, authenticator=mailbox.authenticate, auth_required=True, auth_require_tls=False) as port:
         with service(f"smtp://me:wrong@127.0.0.1:{port}?tls=none") as (started, manager):
@@ -257,7 +257,7 @@ def test_a_greylisted_mail_comes_with_the_second_attempt():
     assert row["attempts"] == 2 and len(mailbox.mails) == 1
 
 
-def test_one_bad_recipient_of_three_and_a_full_mailbox_affect_only_themselves():
+def test_an_unknown_recipient_and_a_full_mailbox_do_not_affect_other_recipients():
     replies = {"gone@acme.example": "550 5.1.1 no such user", "full@acme.example": "452 4.2.2 mailbox full"}
     mailbox = Mailbox(recipient=lambda address, time: replies.get(address))
     with server(mailbox) as port, service(f"smtp://127.0.0.1:{port}?tls=none") as (started, manager):
@@ -304,7 +304,7 @@ def test_a_connection_cut_before_the_reply_makes_one_duplicate_with_the_same_id(
     assert mailbox.mails[0][2] == mailbox.mails[1][2], "the same bytes"
 
 
-def test_a_server_that_comes_back_gets_what_waited():
+def test_a_server_that_comes_back_gets_the_waiting_mails():
     mailbox = Mailbox()
     port = free_port()
     with service(f"smtp://127.0.0.1:{port}?tls=none") as (started, manager):

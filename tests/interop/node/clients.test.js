@@ -1,4 +1,4 @@
-// OAuth clients from npm get tokens, with Basic and with post, and with discovery at both well-known paths.
+// OAuth clients from npm get tokens with client_secret_basic and client_secret_post, after discovery at both well-known paths.
 // Unlike most clients, they encode `-` and `_` in Basic too (RFC 6749 appendix B).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// What the Node tests share: the description of the services by run.py, plain HTTP, and where verdicts are written.
+// Shared by the Node tests: the services that run.py describes, plain HTTP, and the comparison of verdicts.
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync } from 'node:fs';
 
@@ -34,7 +34,7 @@ export function checkClaims(cell, claims) {
   assert.equal(claims.never_expires ?? false, cell.kind !== 'normal');
 }
 
-/** Compares what a library did with what is expected, and records it for the table. */
+/** Compares the verdict of a library on a token with the expected one, and records it for the table of matrix.py. */
 export async function judge(library, cell, verify) {
   let claims;
   let verdict = 'accepts';

@@ -1,4 +1,4 @@
-"""What schemathesis cannot read from openapi.yaml: objects that this run needs, and rules that a JSON schema cannot express."""
+"""Gives schemathesis what openapi.yaml cannot say: the objects that this run needs, and rules beyond a JSON schema."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from schemathesis.openapi.checks import RejectedPositiveData
 WORLD = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
 # Fields whose rules depend on more than the schema: existing objects, the clock, the settings, other fields, or what this version
 # does not support yet.
-LOOKING_BEYOND = (
+MORE_THAN_SCHEMA = (
     "/products", "/products_allowed", "/permissions", "/audience", "/token_expiry", "/signing_alg", "/private_key_pem", "/expires_at",
     "/notification_emails", "/replace_grace_seconds", "/daily_token_limit", "/require_dpop", "/ids", "/filter", "/roles",
     "/scope", "/alg", "/email", "/events", "/url",
@@ -35,8 +35,8 @@ def before_call(context, case, kwargs) -> None:
         elif path["secret_id"] == WORLD["secret_id"]:
             client = another_client()
             path.update(client_id=client["client_id"], secret_id=client["secrets"][0]["secret_id"])
-    # Random entity tags and cursors never match, and random idempotency keys are repeated. Most requests go without them,
-    # otherwise they would test little else.
+    # Random entity tags and cursors never match, and random idempotency keys are repeated. Most requests go without them;
+    # otherwise the run would test little else.
     for part, name in ((case.headers, "If-Match"), (case.headers, "Idempotency-Key"), (case.query, "cursor")):
         if part and name in part and zlib.crc32(str(part[name]).encode()) % 8:
             del part[name]
@@ -63,7 +63,7 @@ def another_client() -> dict:
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response) -> bool:
-    """A request that fits the schema may only be refused because of a rule that the schema cannot express."""
+    """Reports the refusal of a request that fits the schema, unless the reason is a rule that the schema cannot express."""
     return not (isinstance(failure, RejectedPositiveData) and refused_by_a_rule(case, response))
 
 
@@ -73,7 +73,7 @@ def refused_by_a_rule(case, response) -> bool:
     headers = case.headers or {}
     if "error" in problem:
         # Scopes and audiences that the client does not have; credentials in addition to those in the header (RFC 6749
-        # §2.3); a NUL in an unknown parameter, which no schema that generators can read as a form excludes.
+        # §2.3); a NUL in an unknown parameter: a schema that excludes it would not be read as a form by generators.
         body = case.body or {}
         has_nul = r"\x00" in repr(body)
         return problem["error"] in ("invalid_scope", "invalid_target") or bool({"client_id", "client_secret"} & body.keys()) or has_nul
@@ -85,5 +85,5 @@ def refused_by_a_rule(case, response) -> bool:
     if kind == "idempotency-key-reused":
         return "Idempotency-Key" in headers
     if kind in ("validation", "not-supported-yet"):
-        return all(error["pointer"].startswith(LOOKING_BEYOND) for error in problem["errors"])
+        return all(error["pointer"].startswith(MORE_THAN_SCHEMA) for error in problem["errors"])
     return False

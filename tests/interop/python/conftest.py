@@ -1,4 +1,4 @@
-"""What the Python tests share: the description of the services by run.py, and where verdicts are written."""
+"""Fixtures of the Python tests: the services that run.py describes, and the comparison of verdicts with the expected ones."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def cells() -> list[dict]:
 
 @pytest.fixture(scope="session")
 def metadata():
-    """RFC 8414 metadata of an issuer, read where OAuth clients look for it."""
+    """Reads the RFC 8414 metadata of an issuer, at the path where OAuth clients look for it."""
     def read(cell: dict) -> dict:
         reply = requests.get(cell["issuer"] + "/.well-known/oauth-authorization-server", timeout=30)
         reply.raise_for_status()
@@ -35,7 +35,7 @@ def metadata():
 
 @pytest.fixture(scope="session")
 def judge():
-    """Compares what a library did with what is expected, and records it for the table."""
+    """Compares the verdict of a library on a token with the expected one, and records it for the table of matrix.py."""
     def compare(library: str, cell: dict, verify) -> None:
         try:
             claims = verify()

@@ -1,4 +1,4 @@
-"""OAuth clients from PyPI get tokens, with Basic and with post, using the ids and secrets as they were generated."""
+"""OAuth clients from PyPI get tokens, with client_secret_basic and client_secret_post."""
 
 import base64
 
@@ -12,35 +12,35 @@ from requests_oauthlib import OAuth2Session
 
 
 def check(cell: dict, reply: dict) -> None:
-    """The reply is a token of this client, with its lifetime."""
+    """Checks that the reply has a token of this client, with the expected scope and lifetime."""
     claims = jwt.decode(reply["access_token"], options={"verify_signature": False})
     assert claims["sub"] == cell["client_id"]
     assert claims["workspace_id"] == cell["workspace_id"]
     assert reply["token_type"] == "Bearer"
-    # oauthlib turns it into a list.
+    # oauthlib turns the scope into a list.
     assert "".join(reply["scope"]) == cell["scope"]
     assert reply["expires_in"] == (3600 if cell["kind"] == "normal" else 31536000)
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-def test_authlib(cell, metadata, method):
+def test_authlib_gets_a_token(cell, metadata, method):
     session = AuthlibSession(cell["client_id"], cell["client_secret"], scope=cell["scope"], token_endpoint_auth_method=method)
     check(cell, session.fetch_token(metadata(cell)["token_endpoint"], grant_type="client_credentials"))
 
 
-def test_requests_oauthlib_basic(cell, metadata):
+def test_requests_oauthlib_gets_a_token_with_basic(cell, metadata):
     session = OAuth2Session(client=BackendApplicationClient(cell["client_id"], scope=cell["scope"]))
     auth = HTTPBasicAuth(cell["client_id"], cell["client_secret"])
     check(cell, session.fetch_token(metadata(cell)["token_endpoint"], auth=auth))
 
 
-def test_requests_oauthlib_basic_with_client_id_in_the_body(cell, metadata):
+def test_requests_oauthlib_gets_a_token_with_basic_and_the_client_id_in_the_body(cell, metadata):
     session = OAuth2Session(client=BackendApplicationClient(cell["client_id"], scope=cell["scope"]))
     auth = HTTPBasicAuth(cell["client_id"], cell["client_secret"])
     check(cell, session.fetch_token(metadata(cell)["token_endpoint"], auth=auth, include_client_id=True))
 
 
-def test_requests_oauthlib_post(cell, metadata):
+def test_requests_oauthlib_gets_a_token_with_post(cell, metadata):
     session = OAuth2Session(client=BackendApplicationClient(cell["client_id"], scope=cell["scope"]))
     check(cell, session.fetch_token(
         metadata(cell)["token_endpoint"], client_secret=cell["client_secret"], include_client_id=True, auth=None, force_querystring=False,
@@ -54,7 +54,7 @@ def test_a_wrong_secret_is_invalid_client_to_a_library(cells, metadata):
         session.fetch_token(metadata(cell)["token_endpoint"], auth=HTTPBasicAuth(cell["client_id"], cells[1]["client_secret"]))
 
 
-# RFC 6749 appendix B allows a percent-encoding for any character, and either case of its digits.
+# RFC 6749 appendix B allows percent-encoding of any character, with hexadecimal digits in upper or lower case.
 ENCODINGS = {
     "raw": lambda text: text,
     "all encoded, upper-case digits": lambda text: "".join(f"%{ord(letter):02X}" for letter in text),

@@ -22,7 +22,7 @@ def jwks(cell, metadata) -> dict:
     return requests.get(metadata(cell)["jwks_uri"], timeout=30).json()
 
 
-def test_pyjwt(cell, metadata, token, judge):
+def test_pyjwt_gives_the_expected_verdict(cell, metadata, token, judge):
     keys = jwt.PyJWKClient(metadata(cell)["jwks_uri"])
 
     def verify():
@@ -32,7 +32,7 @@ def test_pyjwt(cell, metadata, token, judge):
     judge("PyJWT", cell, verify)
 
 
-def test_joserfc(cell, jwks, token, judge):
+def test_joserfc_gives_the_expected_verdict(cell, jwks, token, judge):
     keys = KeySet.import_key_set(jwks)
 
     def verify():
@@ -44,7 +44,7 @@ def test_joserfc(cell, jwks, token, judge):
     judge("joserfc", cell, verify)
 
 
-def test_authlib(cell, jwks, token, judge):
+def test_authlib_gives_the_expected_verdict(cell, jwks, token, judge):
     class Validator(JWTBearerTokenValidator):
         def get_jwks(self):
             return jwks
@@ -70,8 +70,8 @@ def test_a_library_refuses_the_token_of_another_audience(cells, metadata):
 
 def test_the_metadata_is_the_same_where_openid_clients_look(cell, metadata):
     reply = requests.get(cell["issuer"] + "/.well-known/openid-configuration", timeout=30)
-    # Except for the members that parsers of OpenID Connect Discovery require.
-    demanded = {"response_types_supported": ["none"], "subject_types_supported": ["public"]}
-    assert reply.json() == metadata(cell) | demanded
+    # The only difference is the members that parsers of OpenID Connect Discovery require.
+    required = {"response_types_supported": ["none"], "subject_types_supported": ["public"]}
+    assert reply.json() == metadata(cell) | required
     # Some verifiers take these for the list of algorithms of access tokens.
     assert not [name for name in reply.json() if name.startswith("id_token_")]

@@ -1,5 +1,5 @@
-// A real OpenID Connect provider (oidc-provider) for one service: prints its issuer, then reads the origin of the service from its
-// standard input. Everybody who signs in is u1. One client for each algorithm, named after it in lower case.
+// A real OpenID Connect provider (oidc-provider) for one service. It prints its issuer, reads the origin of the service from
+// stdin, and prints `ready`. The login name is the `sub`. Each algorithm has a client, whose id is its name in lower case.
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline/promises';
 import { exportJWK, generateKeyPair } from 'jose';

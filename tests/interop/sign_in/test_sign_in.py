@@ -1,4 +1,4 @@
-"""Operators sign in to the console by a real OpenID Connect provider, in a browser without scripts."""
+"""Operators sign in to the console with a real OpenID Connect provider, in a browser without JavaScript."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def begin(browser: Browser) -> httpx.Response:
 
 
 @pytest.mark.parametrize("provider", ["rs256", "ps256", "es256", "eddsa"])
-def test_an_operator_signs_in_under_every_algorithm(provider: str):
+def test_an_operator_signs_in_with_every_algorithm_of_id_tokens(provider: str):
     browser = Browser()
     page = browser.sign_in(provider, begin(browser), "Sign in with")
     assert page.url.path == "/console/account", page.text
@@ -70,10 +70,10 @@ def test_an_operator_signs_in_under_every_algorithm(provider: str):
     back = next(url for url in browser.visited if "/callback?" in url)
     query = parse_qs(urlsplit(back).query)
     assert query["iss"] == [WORLD["provider"]], "this provider names itself in its reply (RFC 9207)"
-    # What was used is used up.
+    # The callback URL works only once.
     again = browser.http.get(back)
     assert again.status_code == 400 and "This sign-in is over" in again.text
-    # And good for no other browser.
+    # It works in no other browser.
     assert Browser().http.get(back).status_code == 400
 
 
@@ -86,7 +86,7 @@ def test_a_refusal_at_the_provider_is_shown():
 
 
 def test_a_code_of_another_client_is_refused():
-    """The provider holds the code to its client and to the code challenge."""
+    """The provider accepts a code only from its client and with its code verifier."""
     browser = Browser()
     location = browser.http.get(f"{ORIGIN}/console/sign-in/oidc/rs256").headers["Location"]
     state = parse_qs(urlsplit(location).query)["state"][0]

@@ -14,16 +14,16 @@ use crate::support::{Credentials, Engine, START, TestApp, on_both_engines};
 on_both_engines!(
     a_replica_whose_clock_is_behind_revokes_too,
     a_token_that_becomes_valid_within_a_minute_is_accepted,
-    a_token_is_revoked_until_a_minute_after_its_end,
+    a_token_can_be_revoked_until_a_minute_after_its_end,
     a_denied_token_is_kept_for_two_minutes_after_its_end,
     a_leap_stops_deleting_and_making_keys_for_ten_minutes,
     a_leap_before_the_start_is_noticed,
-    a_clock_set_back_does_not_make_memory_fresh,
+    setting_a_clock_back_does_not_make_stale_memory_fresh,
 );
 
 const KEYS: &str = "/v1/signing-keys";
 
-/// A second replica with a clock of its own, `seconds` ahead of the first one's.
+/// A second replica, whose clock is `seconds` ahead of the clock of the first one.
 async fn replica(app: &TestApp, seconds: i64) -> TestApp {
     let settings = format!("server.public_url = {:?}", app.base);
     TestApp::start_on(Arc::clone(&app.database), Arc::new(ManualClock::at(START + seconds)), &settings).await
@@ -69,7 +69,7 @@ async fn a_replica_whose_clock_is_behind_revokes_too(engine: Engine) {
             assert!(!is_active(&other, &client, &token).await);
             // After the clock is corrected, the token is still revoked.
             other.clock.advance(behind);
-            assert!(!is_active(&other, &client, &token).await, "{expiry}, {behind} s behind, set right");
+            assert!(!is_active(&other, &client, &token).await, "{expiry}, {behind} s behind, corrected");
             other.stop().await;
             app.stop().await;
         }
@@ -96,7 +96,7 @@ async fn a_token_that_becomes_valid_within_a_minute_is_accepted(engine: Engine) 
     app.stop().await;
 }
 
-async fn a_token_is_revoked_until_a_minute_after_its_end(engine: Engine) {
+async fn a_token_can_be_revoked_until_a_minute_after_its_end(engine: Engine) {
     for (ahead, seconds) in [(659, 600), (90_059, 90_000)] {
         let app = TestApp::start(engine).await;
         let client = erp(&app, json!({"mode": "after", "seconds": seconds})).await;
@@ -183,7 +183,7 @@ async fn a_leap_before_the_start_is_noticed(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_clock_set_back_does_not_make_memory_fresh(engine: Engine) {
+async fn setting_a_clock_back_does_not_make_stale_memory_fresh(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = erp(&app, json!({"mode": "after", "seconds": 600})).await;
     app.access_token(&client, &[]).await;
@@ -196,7 +196,7 @@ async fn a_clock_set_back_does_not_make_memory_fresh(engine: Engine) {
 }
 
 #[tokio::test]
-async fn a_clock_far_from_that_of_the_database_issues_nothing() {
+async fn a_replica_whose_clock_differs_from_the_database_issues_nothing() {
     for ahead in [31, -31] {
         let app = TestApp::start(Engine::Postgres).await;
         let admin = app.administrator().await;

@@ -104,7 +104,7 @@ async fn reply(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn while_it_drains_it_serves_and_says_so() {
+async fn a_draining_server_answers_and_asks_clients_to_close() {
     let app = TestApp::start_with(Engine::Sqlite, DRAIN).await;
     let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut kept = Wire::to(&app).await;

@@ -34,9 +34,9 @@ impl TestDatabase {
             .await;
     }
 
-    /// With `only`, PostgreSQL refuses writes from now on, like a standby; without, it accepts them again.
-    pub(super) async fn only_read(&self, only: bool) {
-        let value = if only { "on" } else { "off" };
+    /// With `true`, PostgreSQL refuses writes from now on, like a standby; with `false`, it accepts them again.
+    pub(super) async fn set_read_only(&self, is_read_only: bool) {
+        let value = if is_read_only { "on" } else { "off" };
         let mut session = self.session().await;
         session.execute("SET default_transaction_read_only = off").await;
         session
@@ -45,7 +45,7 @@ impl TestDatabase {
                      current_database()); END $$"
             ))
             .await;
-        // Only after that is committed: connections that are opened again must get the new setting.
+        // In a separate statement, after the setting is committed, so that connections that are opened again get it.
         session
             .execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity

@@ -10,7 +10,7 @@ use mintmark::model::clock::ManualClock;
 use crate::support::{Engine, START, TestApp, TestDatabase, until};
 
 /// How long forty requests may take together. A poll that hangs fails after a second and a half, and the machine may be busy.
-/// If each request waited for a poll of its own, one after the other, they would take a minute.
+/// If each request in turn waited for its own poll, they would take a minute.
 const SOON: Duration = Duration::from_secs(5);
 
 #[tokio::test]

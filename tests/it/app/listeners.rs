@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mintmark::app::Listeners;
 
-/// More than the 128 that the standard library asks for.
+/// More than 128, the length of the queue that the standard library asks for.
 const BURST: usize = 600;
 
 #[test]

@@ -90,18 +90,18 @@ async fn waiting_for_the_writer_is_not_a_failure_for_fifteen_seconds(engine: Eng
 }
 
 #[tokio::test]
-async fn postgres_that_only_reads_is_not_ready() {
+async fn a_read_only_postgres_is_not_ready() {
     let app = TestApp::start(Engine::Postgres).await;
     let admin = app.administrator().await;
     app.core.services.ledger.beat().await.unwrap();
-    app.database.only_read(true).await;
+    app.database.set_read_only(true).await;
     app.core.services.ledger.poll().await.unwrap();
     // A connection that was being opened at that moment may still write.
     until("nothing can be written", async || app.core.services.ledger.beat().await.is_err()).await;
     assert_eq!(ready(&app).await, (503, json!(FULL)));
     // Requests that only read still work.
     assert_eq!(admin.get("/v1/products").await.status(), 200);
-    app.database.only_read(false).await;
+    app.database.set_read_only(false).await;
     app.core.services.ledger.beat().await.unwrap();
     assert_eq!(ready(&app).await.0, 200);
     app.stop().await;
@@ -115,7 +115,7 @@ async fn a_probe_does_not_touch_the_database() {
         app.core.services.ledger.poll().await.unwrap_err();
         assert_eq!(ready(&app).await, (503, json!("the database does not answer: see the log")));
         app.database.come_back().await;
-        // Nothing has used the database yet.
+        // Nothing has used the database since it came back.
         assert_eq!(ready(&app).await.0, 503);
         app.core.services.ledger.poll().await.unwrap();
         app.core.services.ledger.beat().await.unwrap();
@@ -124,9 +124,9 @@ async fn a_probe_does_not_touch_the_database() {
     }
 }
 
-/// The log of a SQLite database has the last commits; without it, they are lost when the process ends.
+/// The write-ahead log of a SQLite database has the last commits. If it is removed, they are lost when the process is killed.
 #[tokio::test]
-async fn a_removed_log_is_noticed_as_a_moved_file_is() {
+async fn a_removed_file_of_the_database_is_noticed() {
     for suffix in ["-wal", "-shm", ""] {
         let app = TestApp::start(Engine::Sqlite).await;
         let admin = app.administrator().await;

@@ -1,5 +1,5 @@
-//! A source file as the rules see it: its module, the modules it declares, and every path that it names, in code, in
-//! macros and in attributes.
+//! What the architecture rules need to know about a source file: its module, the modules it declares, and every path that it
+//! names in code, macros and attributes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,12 +28,15 @@ pub(super) struct Source {
     pub(super) module: Vec<String>,
     pub(super) text: String,
     paths: Vec<Path>,
+    /// Whether the file has an `allow` attribute, also within `cfg_attr`.
     pub(super) has_allow: bool,
     /// The modules that the file declares and that have files of their own.
     children: BTreeSet<String>,
     /// The names that the file imports from this crate, each with the full path of what it names.
     imports: Vec<(String, Vec<String>)>,
+    /// While the file is visited: the inline modules around the current item.
     inline: Vec<String>,
+    /// While the file is visited: whether the current item is in an inline module for tests.
     is_in_tests: bool,
 }
 
@@ -59,7 +62,8 @@ impl Source {
         source
     }
 
-    pub(super) fn room(&self) -> &str {
+    /// The module directly in `src` that the file is in.
+    pub(super) fn top_module(&self) -> &str {
         &self.module[0]
     }
 
@@ -67,14 +71,14 @@ impl Source {
         self.module.iter().any(|name| name == "tests")
     }
 
-    /// The full path, from the root of the crate; `None` if it leads to another crate or to something in the same file.
+    /// A path from the root of the crate; `None` if it leads to another crate or to something in the same file.
     fn target(&self, path: &Path) -> Option<Vec<String>> {
         let first = path.parts.first()?;
         let rest = |from: &[String], skipped: usize| {
             from.iter().chain(&path.parts[skipped..]).cloned().collect::<Vec<_>>()
         };
         match first.as_str() {
-            // The program uses the library.
+            // The program (`main.rs`) names the library by its crate name.
             "crate" | "mintmark" => Some(rest(&[], 1)),
             "self" => Some(rest(&path.inside, 1)),
             "super" => {
@@ -98,12 +102,12 @@ impl Source {
     }
 
     /// The full paths of what this file uses in the crate outside of tests.
-    pub(super) fn targets_beside_tests(&self) -> impl Iterator<Item = Vec<String>> {
+    pub(super) fn targets_outside_tests(&self) -> impl Iterator<Item = Vec<String>> {
         let paths = self.paths.iter().filter(|path| !path.is_for_tests && !self.is_for_tests());
         paths.filter_map(|path| self.target(path))
     }
 
-    /// Whether the file names a crate. A module or an imported name of ours with the same name does not count.
+    /// Whether the file names a crate. A module or an import of this crate with the same name does not count.
     pub(super) fn names_crate(&self, name: &str) -> bool {
         self.paths.iter().any(|path| path.parts.len() > 1 && path.parts[0] == name)
             && !self.children.contains(name)
@@ -137,19 +141,19 @@ impl Source {
     /// Adds the paths in the arguments of a macro or an attribute.
     fn add_tokens(&mut self, mut cursor: Cursor<'_>) {
         let mut parts: Vec<String> = Vec::new();
-        let mut goes_on = false;
+        let mut follows_colons = false;
         while !cursor.eof() {
             if let Some((ident, next)) = cursor.ident() {
-                if !goes_on {
+                if !follows_colons {
                     self.add_if_path(std::mem::take(&mut parts));
                 }
                 parts.push(ident.to_string());
-                (goes_on, cursor) = (false, next);
+                (follows_colons, cursor) = (false, next);
             } else if let Some(next) = double_colon(cursor) {
-                (goes_on, cursor) = (!parts.is_empty(), next);
+                (follows_colons, cursor) = (!parts.is_empty(), next);
             } else {
                 self.add_if_path(std::mem::take(&mut parts));
-                goes_on = false;
+                follows_colons = false;
                 cursor = match cursor.any_group() {
                     Some((inside, _, _, next)) => {
                         self.add_tokens(inside);
@@ -219,19 +223,19 @@ fn is_for_tests(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") && attribute.meta.require_list().is_ok_and(is_test)
 }
 
-/// Calls `visit` with each file below `folder` that has one of these endings: its path from `folder`, and its text.
-pub(super) fn walk(folder: &FilePath, endings: &[&str], visit: &mut impl FnMut(&str, &str)) {
-    walk_from(folder, "", endings, visit);
+/// Calls `visit` with each file below `folder` that has one of these extensions: with its path from `folder`, and its text.
+pub(super) fn walk(folder: &FilePath, extensions: &[&str], visit: &mut impl FnMut(&str, &str)) {
+    walk_from(folder, "", extensions, visit);
 }
 
-fn walk_from(folder: &FilePath, inside: &str, endings: &[&str], visit: &mut impl FnMut(&str, &str)) {
+fn walk_from(folder: &FilePath, inside: &str, extensions: &[&str], visit: &mut impl FnMut(&str, &str)) {
     let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
         let name = format!("{inside}{}", path.file_name().unwrap().to_string_lossy());
         if path.is_dir() {
-            walk_from(&path, &format!("{name}/"), endings, visit);
-        } else if path.extension().is_some_and(|ending| endings.iter().any(|one| ending == *one)) {
+            walk_from(&path, &format!("{name}/"), extensions, visit);
+        } else if path.extension().is_some_and(|found| extensions.iter().any(|one| found == *one)) {
             visit(&name, &fs::read_to_string(&path).unwrap());
         }
     }

@@ -1,4 +1,4 @@
-//! `mintmark audit`: the list, the check, the export and a new key.
+//! `mintmark audit`: `list`, `verify`, `export` and `new-key`.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ on_both_engines!(
     events_are_listed_and_filtered,
     the_trail_is_checked_with_and_without_a_checkpoint,
     the_trail_is_exported,
-    a_new_key_is_printed,
+    a_new_key_starts_a_new_log_and_is_printed,
     a_new_master_key_keeps_the_key_of_the_trail,
 );
 
@@ -35,7 +35,7 @@ async fn events_are_listed_and_filtered(engine: Engine) {
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 2, "{table}");
     assert!(lines[0].starts_with("at ") && lines[1].contains("  cli:"), "{table}");
-    // Who it was on the host is known.
+    // The actor names the user account that ran the command.
     let list = place.json(&["audit", "list", "--client", id, "--json"]);
     let actor = text(&list["items"][0], "actor");
     assert!(actor.strip_prefix("cli:").is_some_and(|user| !user.is_empty()), "{actor}");
@@ -44,7 +44,7 @@ async fn events_are_listed_and_filtered(engine: Engine) {
     place.run(&["audit", "list", "--limit", "0"]).must_fail(2, &["--limit"]);
 }
 
-/// A place whose trail has a few events and, since a server was stopped in order, a checkpoint.
+/// A place whose audit trail has a few events, and a checkpoint, which a server signs when it stops.
 fn with_checkpoint(engine: Engine) -> Place {
     let place = Place::with_issuer(engine);
     place.run(&["products", "create", "gst", "--name", "GST"]).must_succeed();
@@ -98,7 +98,7 @@ async fn the_trail_is_exported(engine: Engine) {
     place.run(&["audit", "export", "--format", "csv"]).must_fail(2, &["jsonl", "ocsf"]);
 }
 
-async fn a_new_key_is_printed(engine: Engine) {
+async fn a_new_key_starts_a_new_log_and_is_printed(engine: Engine) {
     let place = with_checkpoint(engine);
     let key = place.json(&["audit", "new-key", "--json"]);
     assert!(text(&key, "key").contains("/audit/2+"), "{key}");
@@ -124,16 +124,16 @@ async fn a_new_master_key_keeps_the_key_of_the_trail(engine: Engine) {
     place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "keys/new.key");
     place.run(&["products", "create", "vat", "--name", "VAT"]).must_succeed();
     let serving = place.serve();
-    assert_eq!(metadata(&serving).await, key, "the trail goes on under its key");
+    assert_eq!(metadata(&serving).await, key, "the trail is still signed with the same key");
     serving.stop();
     let new = place.session().await.texts(newest).await.remove(0);
-    assert_ne!(new, old, "a checkpoint was signed since");
+    assert_ne!(new, old, "a checkpoint was signed with the new master key in use");
     place.write("new.txt", &new);
     let found =
         place.json(&["audit", "verify", "--checkpoint", "old.txt", "--checkpoint", "new.txt", "--json"]);
     assert_eq!((found["logs"].as_array().unwrap().len(), &found["findings"]), (1, &json!([])));
     assert_eq!(found["logs"][0]["covered"], found["logs"][0]["entries"]);
-    // The event of the new master key is in it.
+    // The replacement of the master key is an event of the trail, with a number.
     let list = place.json(&["audit", "list", "--action", "master_key.replaced", "--json"]);
     assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
     assert!(list["items"][0]["seq"].is_i64(), "{list}");

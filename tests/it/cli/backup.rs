@@ -50,7 +50,7 @@ fn nothing_is_overwritten_and_no_copy_is_made_without_a_database() {
 }
 
 #[tokio::test]
-async fn on_postgres_its_own_tool_is_named() {
+async fn on_postgres_the_error_names_pg_dump() {
     let place = Place::with_issuer(Engine::Postgres);
     place.run(&["backup", "copy.db"]).must_fail(1, &["pg_dump", "copy.db"]);
     assert!(!place.path("copy.db").exists());

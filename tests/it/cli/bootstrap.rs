@@ -1,4 +1,4 @@
-//! `mintmark bootstrap`: once, twice, several at the same time, and while a server is running.
+//! `mintmark bootstrap`: run once, twice, several times at once, and while a server is running.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ async fn of_several_runs_at_once_one_creates_the_client(engine: Engine) {
     assert!(ran.iter().all(|made| made["client_id"] == ran[0]["client_id"]), "{ran:?}");
 }
 
-/// Without a database: the first of them creates database, master key and signing keys, the others use them.
+/// There is no database yet: one process creates the database, the master key and the signing keys, and the others use them.
 async fn a_server_and_runs_started_together_wait_for_each_other(engine: Engine) {
     let place = Place::with_issuer(engine);
     let running: Vec<_> = (0..3).map(|_| place.start(&["bootstrap", "--json"])).collect();
@@ -79,7 +79,7 @@ async fn a_running_server_accepts_the_new_client(engine: Engine) {
     let (id, secret) = (text(&made, "client_id"), text(&made, "client_secret"));
     assert_eq!(serving.token(id, secret, "").await.status(), 200);
 
-    // The server has cached the client, and follows the change counter.
+    // The server has the client in its cache, and learns of changes from the change counter.
     let added = place.json(&["clients", "add-secret", id, "--json"]);
     token_request_answers(200, &serving, id, text(&added, "client_secret")).await;
     assert_eq!(serving.token(id, secret, "").await.status(), 200);
@@ -90,7 +90,7 @@ async fn a_running_server_accepts_the_new_client(engine: Engine) {
 
 /// Requests tokens until the status is `status`.
 async fn token_request_answers(status: u16, serving: &Serving, id: &str, secret: &str) {
-    let asking = async { while serving.token(id, secret, "").await.status().as_u16() != status {} };
-    // It takes at most a second; the rest is for a machine that is busy with other tests.
-    tokio::time::timeout(Duration::from_secs(10), asking).await.expect("in force in time");
+    let requests = async { while serving.token(id, secret, "").await.status().as_u16() != status {} };
+    // A change takes effect within a second; the rest is for a machine that is busy with other tests.
+    tokio::time::timeout(Duration::from_secs(10), requests).await.expect("the change takes effect in time");
 }

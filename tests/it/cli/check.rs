@@ -14,7 +14,7 @@ fn setting<'a>(document: &'a serde_json::Value, key: &str) -> &'a serde_json::Va
 }
 
 #[test]
-fn it_shows_what_is_in_force_and_where_it_was_set_and_changes_nothing() {
+fn check_shows_each_setting_and_its_source_and_changes_nothing() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.write("mine.toml", "[tokens]\nsigning_alg = \"EdDSA\"\n");
     let ran = place.run(&["--config", "mine.toml", "check", "--json"]).must_succeed();
@@ -82,7 +82,7 @@ fn a_damaged_or_missing_settings_file_is_reported() {
 }
 
 #[test]
-fn a_master_key_that_is_malformed_or_open_to_all_is_a_problem() {
+fn a_master_key_that_is_malformed_missing_or_readable_by_others_is_a_problem() {
     let place = Place::with_issuer(Engine::Sqlite).with("MINTMARK__KEYS__MASTER_KEY", "too short");
     place.run(&["check"]).must_fail(2, &["keys.master_key", "openssl rand"]);
 
@@ -143,12 +143,12 @@ async fn the_database_is_inspected_on_request(engine: Engine) {
     all.extend((engine == Engine::Postgres).then(|| good("clock")));
     all.push(good("open_files"));
     assert_eq!(found(&place, 0), all);
-    assert!(!place.path("data").exists(), "nothing was made");
+    assert!(!place.path("data").exists(), "the check creates no file");
     place.run(&["products", "list"]).must_succeed();
     assert_eq!(found(&place, 0), all);
     let shown = place.run(&["check", "--connect"]).must_succeed().stdout;
     assert!(shown.contains("master_key: opens the database") && shown.contains("schema: current"), "{shown}");
-    // Another key than that of the database.
+    // This is not the master key of the database.
     place.run(&["keys", "generate-master", "other.key"]).must_succeed();
     place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "other.key");
     assert!(found(&place, 1).contains(&("master_key".to_owned(), false)));
@@ -158,7 +158,7 @@ async fn the_database_is_inspected_on_request(engine: Engine) {
 }
 
 #[test]
-fn a_missing_database_is_a_problem() {
+fn an_unreachable_database_is_a_problem() {
     let place = Place::with_issuer(Engine::Sqlite)
         .with("MINTMARK__DATABASE__URL", "postgres://me:canary@127.0.0.1:1/tokens");
     let ran = place.run(&["check", "--connect"]);

@@ -1,4 +1,4 @@
-//! `mintmark clients`, and that it prints what the management API replies.
+//! `mintmark clients`, and that `--json` prints the same records as the management API.
 
 use serde_json::{Value, json};
 
@@ -6,10 +6,10 @@ use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    made_changed_and_deleted,
-    many_are_changed_at_once,
-    secrets_come_and_go,
-    records_are_those_of_the_management_api
+    clients_are_created_changed_and_deleted,
+    many_clients_are_changed_by_one_command,
+    secrets_are_added_and_deleted,
+    json_output_equals_the_records_of_the_management_api
 );
 
 fn with_products(engine: Engine) -> Place {
@@ -21,7 +21,7 @@ fn with_products(engine: Engine) -> Place {
     place
 }
 
-async fn made_changed_and_deleted(engine: Engine) {
+async fn clients_are_created_changed_and_deleted(engine: Engine) {
     let place = with_products(engine);
     let clients = |args: &[&str]| place.run(&[&["clients"], args].concat());
     let made = clients(
@@ -102,7 +102,7 @@ async fn made_changed_and_deleted(engine: Engine) {
     clients(&["delete", id]).must_fail(1, &["API client not found"]);
 }
 
-async fn many_are_changed_at_once(engine: Engine) {
+async fn many_clients_are_changed_by_one_command(engine: Engine) {
     let place = with_products(engine);
     let clients = |args: &[&str]| place.run(&[&["clients"], args].concat());
     let many = |args: &[&str]| clients(&[&["update-many"], args].concat());
@@ -133,7 +133,7 @@ async fn many_are_changed_at_once(engine: Engine) {
     assert!(said.ends_with("\n\n2 of 2 API clients changed\n"), "{said}");
     assert_eq!(count(&["--product", "e-invoicing"]), "1\n");
 
-    // In the order named, with what is set already left as it is.
+    // The report keeps the order of the command. A client that already has the value is not changed.
     let report = many(&[&ids[2], &ids[0], "--products", "gst", "--json"]).must_succeed().json();
     let item = |id: &str| json!({"client_id": id, "revoked_tokens": 0});
     let expected =
@@ -149,9 +149,9 @@ async fn many_are_changed_at_once(engine: Engine) {
         many(&[filter, &["--label", "x", "--dry-run"]].concat()).must_succeed();
     }
 
-    // One that breaks a rule stops all, and is named as it was given.
+    // If the change is invalid for one client, no client is changed. The error names the argument.
     many(&[&ids[0], &ids[1], "--products", "gst,payroll"])
-        .must_fail(2, &["CLIENT_ID (value 1) breaks a rule", "CLIENT_ID (value 2) breaks a rule"]);
+        .must_fail(2, &["CLIENT_ID (value 1) names a client", "CLIENT_ID (value 2) names a client"]);
     many(&["--where-product", "GST", "--label", "x"]).must_fail(2, &["--where-product must be"]);
     many(&["--where-label", "a", "--label", ""]).must_fail(2, &["--where"]);
     many(&[&ids[0], "--where-label", "a", "--label", "x"]).must_fail(2, &["cannot be used with"]);
@@ -163,7 +163,7 @@ async fn many_are_changed_at_once(engine: Engine) {
     clients(&["list", "--count", "--limit", "1"]).must_fail(2, &["cannot be used with"]);
 }
 
-async fn secrets_come_and_go(engine: Engine) {
+async fn secrets_are_added_and_deleted(engine: Engine) {
     let place = with_products(engine);
     let clients = |args: &[&str]| place.run(&[&["clients"], args].concat());
     let made =
@@ -216,7 +216,7 @@ async fn secrets_come_and_go(engine: Engine) {
     clients(&["add-secret", id]).must_fail(1, &["5"]);
 }
 
-async fn records_are_those_of_the_management_api(engine: Engine) {
+async fn json_output_equals_the_records_of_the_management_api(engine: Engine) {
     let mut place = with_products(engine);
     let serving = place.serve();
     place.set("MINTMARK__SERVER__PUBLIC_URL", "http://127.0.0.1:8080");

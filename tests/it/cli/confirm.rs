@@ -6,7 +6,7 @@ use std::process::Stdio;
 use super::process::{Place, text};
 use crate::support::Engine;
 
-/// Runs a command at a terminal at which `answer` is typed. Returns the exit code, and all that was printed.
+/// Runs a command at a terminal at which `answer` is typed. Returns the exit code and the output.
 fn at_a_terminal(place: &Place, command: &str, answer: &str) -> (i32, String) {
     let line = format!("'{}' {command}", env!("CARGO_BIN_EXE_mintmark"));
     let mut shell = place.shell();

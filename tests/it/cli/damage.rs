@@ -1,4 +1,5 @@
-//! Database, key file and settings are damaged in turn: each gives a clear error, and nothing is lost or created again.
+//! The database or its master key file is damaged, lost, moved or unreachable: commands say so, and replace neither
+//! the key nor a damaged database.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -7,7 +8,7 @@ use crate::support::{Engine, on_both_engines, until};
 
 on_both_engines!(a_damaged_key_file_is_reported_and_nothing_is_changed);
 
-/// Commands that open the database, each of which must refuse.
+/// Commands that open the database. Each must fail.
 const OPENERS: [&[&str]; 4] =
     [&["serve"], &["bootstrap"], &["clients", "list", "platform"], &["quickstart", "--once"]];
 
@@ -41,7 +42,7 @@ async fn a_damaged_key_file_is_reported_and_nothing_is_changed(engine: Engine) {
     for args in OPENERS {
         place.run(args).must_fail(1, &["master.key", "does not exist", "Restore the file"]);
     }
-    assert!(!key.exists(), "no other key is made for a database that has one");
+    assert!(!key.exists(), "no new key is created for a database that has one");
 
     std::fs::write(&key, &good).unwrap();
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
@@ -54,9 +55,8 @@ async fn a_damaged_key_file_is_reported_and_nothing_is_changed(engine: Engine) {
     assert_eq!(place.json(&show), before);
 }
 
-/// The master key shows that there was a database before.
 #[test]
-fn a_lost_database_is_noticed_by_its_key() {
+fn a_lost_database_is_noticed_because_its_master_key_is_there() {
     let place = Place::with_issuer(Engine::Sqlite);
     let first = place.run(&["bootstrap"]).must_succeed();
     assert!(!first.stderr.contains("the database is new"), "{first:?}");
@@ -77,7 +77,7 @@ fn a_lost_database_is_noticed_by_its_key() {
     }
 }
 
-/// Writes to a deleted file are lost when it is closed.
+/// Otherwise SQLite would go on writing to the open file. If that was deleted, its data is lost when it is closed.
 #[tokio::test]
 async fn a_database_that_is_moved_while_it_is_served_is_not_written_to() {
     let place = Place::with_issuer(Engine::Sqlite);
@@ -97,7 +97,7 @@ async fn a_database_that_is_moved_while_it_is_served_is_not_written_to() {
     assert_eq!((recorded().await.as_u16(), ready().await.as_u16()), (503, 503));
     std::fs::rename(&away, &database).unwrap();
     assert_eq!(recorded().await.as_u16(), 200);
-    until("the next poll has found it again", async || ready().await.as_u16() == 200).await;
+    until("the next poll finds the database again", async || ready().await.as_u16() == 200).await;
     let stopped = serving.stop();
     assert_eq!(stopped.code, 0);
     assert!(
@@ -115,16 +115,16 @@ fn a_damaged_database_is_reported_and_not_changed() {
     let (key, database) = (place.path("data/master.key"), place.path("data/mintmark.db"));
     let (good, good_key) = (bytes(&database), bytes(&key));
 
-    let mut headless = good.clone();
-    headless[..100].fill(0xa5);
-    let mut gutted = good.clone();
-    gutted[100..].fill(0xa5);
-    for damaged in [&headless, &gutted] {
+    let mut without_header = good.clone();
+    without_header[..100].fill(0xa5);
+    let mut without_content = good.clone();
+    without_content[100..].fill(0xa5);
+    for damaged in [&without_header, &without_content] {
         std::fs::write(&database, damaged).unwrap();
         for args in OPENERS {
             place.run(args).must_fail(1, &["the database is damaged", "backup"]);
         }
-        assert!(&bytes(&database) == damaged, "a damaged database may yet be repaired, by others");
+        assert!(&bytes(&database) == damaged, "a damaged file is left as it is, so that it can be repaired");
     }
     assert_eq!(bytes(&key), good_key);
 
@@ -140,5 +140,5 @@ async fn an_unreachable_database_is_reported_without_its_password() {
         let ran = place.run(args).must_fail(1, &["127.0.0.1:1/tokens", "Is PostgreSQL running"]);
         assert!(!ran.stderr.contains("canary"), "{ran:?}");
     }
-    assert!(!place.path("data").exists(), "no key is made for a database that cannot be asked");
+    assert!(!place.path("data").exists(), "no key is created for a database that cannot be reached");
 }

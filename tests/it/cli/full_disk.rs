@@ -1,5 +1,5 @@
-//! A disk that is really full: the kernel refuses every byte (`RLIMIT_FSIZE`), SQLite rolls back, and the service works
-//! again as soon as there is space, without a restart.
+//! A full disk, imitated with `RLIMIT_FSIZE`: the kernel refuses every write to a file, SQLite rolls back, and the service
+//! works again without a restart as soon as writes succeed.
 
 use std::process::Command;
 
@@ -10,10 +10,10 @@ use super::process::{Place, Serving, client, text};
 use crate::support::Engine;
 
 impl Serving {
-    /// Lets the process write to files, or refuses it as a full disk does.
+    /// Lets the process write to files, or makes its writes fail as on a full disk.
     fn may_write(&self, may: bool) {
         let limit = if may { "--fsize=unlimited:unlimited" } else { "--fsize=0:unlimited" };
-        let pid = self.running.id().to_string();
+        let pid = self.running.pid().to_string();
         assert!(Command::new("prlimit").args(["--pid", &pid, limit]).status().unwrap().success());
     }
 }

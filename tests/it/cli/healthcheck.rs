@@ -1,4 +1,4 @@
-//! `mintmark healthcheck`, `mintmark migrate`: what containers run in addition to the server.
+//! `mintmark healthcheck` and `mintmark migrate`, which containers run in addition to the server.
 
 use std::net::TcpListener;
 
@@ -7,9 +7,9 @@ use serde_json::json;
 use super::process::Place;
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(migrating_makes_the_schema_and_no_key);
+on_both_engines!(migrate_creates_the_schema_and_no_key);
 
-async fn migrating_makes_the_schema_and_no_key(engine: Engine) {
+async fn migrate_creates_the_schema_and_no_key(engine: Engine) {
     let place = Place::with_issuer(engine);
     let name = if engine == Engine::Sqlite { "SQLite" } else { "PostgreSQL" };
     for _ in 0..2 {
@@ -35,7 +35,7 @@ fn a_serving_process_is_alive_and_a_stopped_one_is_not() {
 }
 
 #[test]
-fn over_tls_the_certificate_need_not_name_this_address() {
+fn over_tls_the_certificate_need_not_name_the_listen_address() {
     let mut place = Place::new(Engine::Sqlite)
         .with("MINTMARK__SERVER__PUBLIC_URL", "https://tokens.example.com")
         .with("MINTMARK__SERVER__TLS__CERT_FILE", "cert.pem")
@@ -49,7 +49,7 @@ fn over_tls_the_certificate_need_not_name_this_address() {
 }
 
 #[test]
-fn one_that_does_not_answer_is_not_alive() {
+fn a_server_that_does_not_answer_is_not_alive() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let place = Place::new(Engine::Sqlite).with("MINTMARK__SERVER__LISTEN", &address);

@@ -5,17 +5,17 @@ use serde_json::{Value, json};
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(made_imported_and_deleted);
+on_both_engines!(keys_are_created_imported_deleted_and_revoked);
 
-/// P-256 (RFC 5480) in PKCS#8, made for this test.
+/// A private P-256 key in PKCS#8, generated for the tests.
 const PEM: &str = include_str!("tls/key.pem");
 
-async fn made_imported_and_deleted(engine: Engine) {
+async fn keys_are_created_imported_deleted_and_revoked(engine: Engine) {
     let place = Place::with_issuer(engine);
     let keys = |args: &[&str]| place.run(&[&["keys"], args].concat());
     let list = || keys(&["list", "--json"]).must_succeed().json()["items"].as_array().unwrap().clone();
     let first = list();
-    assert_eq!(first.len(), 2, "the first start makes one of each class: {first:?}");
+    assert_eq!(first.len(), 2, "the first start creates one for each use: {first:?}");
     assert!(first.iter().all(|key| key["phase"] == "active" && key["alg"] == "ES256"), "{first:?}");
 
     place.write("key.pem", PEM);

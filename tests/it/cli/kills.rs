@@ -1,5 +1,5 @@
-//! The server is killed (SIGKILL) again and again while tokens are issued and revoked. Nothing that was acknowledged is
-//! lost: every recorded token is there, every revoked one stays revoked.
+//! The server is killed (SIGKILL) again and again while tokens are issued and revoked. Nothing that it acknowledged is lost:
+//! every issued token is active, and every revoked token stays revoked.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::process::{Place, Serving, client, text};
 use crate::support::Engine;
 
-/// Concurrent requests.
+/// How many requests are sent at once.
 const AT_ONCE: usize = 8;
 
-/// An issued token.
+/// An issued token, and what is known about its revocation.
 #[derive(Debug)]
-struct Held {
+struct Issued {
     access_token: String,
     revoked: Cell<Revoked>,
 }
@@ -23,7 +23,7 @@ struct Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Revoked {
     No,
-    /// Requested without a response: it may be stored or not.
+    /// The revocation was requested, but no response came: it may be stored or not.
     Perhaps,
     Acknowledged,
 }
@@ -52,58 +52,62 @@ async fn nothing_acknowledged_is_lost(engine: Engine, kills: usize) {
         "gst",
         "--token-expiry",
         "never",
-        // None of them ends another.
+        // A new token does not revoke an earlier one.
         "--active-tokens",
         "many",
         "--json",
     ]);
     let erp = (text(&made, "client_id").to_owned(), text(&made, "client_secret").to_owned());
     let http = client();
-    let held = RefCell::new(Vec::new());
+    let issued = RefCell::new(Vec::new());
     for kill in 0..kills {
         let serving = place.serve();
-        // Another number of replies before each kill, so that it happens at another moment.
-        let answers = Cell::new(3 + kill * 7 % 23);
-        let worker = |number: usize| work(&http, &serving, &erp, &held, &answers, number + kill);
+        // The number of replies before the kill varies, so that each kill happens at a different moment.
+        let replies_left = Cell::new(3 + kill * 7 % 23);
+        let worker = |number: usize| work(&http, &serving, &erp, &issued, &replies_left, number + kill);
         join_all((0..AT_ONCE).map(worker)).await;
         drop(serving);
     }
     let serving = place.serve();
-    let (mut alive, mut dead) = (0, 0);
-    for token in held.into_inner() {
+    let (mut active_tokens, mut inactive_tokens) = (0, 0);
+    for token in issued.into_inner() {
         let reply = post(&http, &serving, "introspect", &erp, &token.access_token).await.unwrap();
         let active = reply.json::<Value>().await.unwrap()["active"] == true;
         match token.revoked.get() {
             Revoked::No => assert!(active, "an issued token is lost"),
-            Revoked::Acknowledged => assert!(!active, "a revoked token lives"),
+            Revoked::Acknowledged => assert!(!active, "a revoked token is active"),
             Revoked::Perhaps => {}
         }
-        *(if active { &mut alive } else { &mut dead }) += 1;
+        *(if active { &mut active_tokens } else { &mut inactive_tokens }) += 1;
     }
-    assert!(alive >= kills && dead >= kills, "{alive} alive, {dead} dead: too few to tell");
+    assert!(
+        active_tokens >= kills && inactive_tokens >= kills,
+        "too few tokens for a result: {active_tokens} active, {inactive_tokens} not"
+    );
     assert_eq!(serving.stop().code, 0);
 }
 
-/// Issues and revokes in turn, and kills the server after enough responses.
+/// Issues two tokens and revokes one, again and again. Kills the server after the planned number of responses, and ends when
+/// a request fails.
 async fn work(
     http: &Client,
     serving: &Serving,
     erp: &(String, String),
-    held: &RefCell<Vec<Held>>,
-    answers: &Cell<usize>,
+    issued: &RefCell<Vec<Issued>>,
+    replies_left: &Cell<usize>,
     number: usize,
 ) {
     for turn in number.. {
         let answered = if turn % 3 == 2 {
-            revoke_one(http, serving, erp, held).await
+            revoke_one(http, serving, erp, issued).await
         } else {
-            issue_one(http, serving, erp, held).await
+            issue_one(http, serving, erp, issued).await
         };
         if !answered {
             return;
         }
-        answers.set(answers.get().saturating_sub(1));
-        if answers.get() == 0 {
+        replies_left.set(replies_left.get().saturating_sub(1));
+        if replies_left.get() == 0 {
             serving.running.signal("KILL");
         }
     }
@@ -113,7 +117,7 @@ async fn issue_one(
     http: &Client,
     serving: &Serving,
     erp: &(String, String),
-    held: &RefCell<Vec<Held>>,
+    issued: &RefCell<Vec<Issued>>,
 ) -> bool {
     let request = http.post(format!("{}/oauth2/token", serving.base)).basic_auth(&erp.0, Some(&erp.1));
     let Ok(reply) = request.form(&[("grant_type", "client_credentials")]).send().await else { return false };
@@ -121,7 +125,7 @@ async fn issue_one(
     // The headers may have arrived without the body.
     let Ok(body) = reply.json::<Value>().await else { return false };
     let access_token = text(&body, "access_token").to_owned();
-    held.borrow_mut().push(Held { access_token, revoked: Cell::new(Revoked::No) });
+    issued.borrow_mut().push(Issued { access_token, revoked: Cell::new(Revoked::No) });
     true
 }
 
@@ -129,20 +133,20 @@ async fn revoke_one(
     http: &Client,
     serving: &Serving,
     erp: &(String, String),
-    held: &RefCell<Vec<Held>>,
+    issued: &RefCell<Vec<Issued>>,
 ) -> bool {
     let chosen = {
-        let held = held.borrow();
-        let found = held.iter().enumerate().rev().find(|(_, token)| token.revoked.get() == Revoked::No);
-        found.map(|(place, token)| {
+        let issued = issued.borrow();
+        let found = issued.iter().enumerate().rev().find(|(_, token)| token.revoked.get() == Revoked::No);
+        found.map(|(index, token)| {
             token.revoked.set(Revoked::Perhaps);
-            (place, token.access_token.clone())
+            (index, token.access_token.clone())
         })
     };
-    let Some((place, access_token)) = chosen else { return true };
+    let Some((index, access_token)) = chosen else { return true };
     let Some(reply) = post(http, serving, "revoke", erp, &access_token).await else { return false };
     assert_eq!(reply.status(), 200);
-    held.borrow()[place].revoked.set(Revoked::Acknowledged);
+    issued.borrow()[index].revoked.set(Revoked::Acknowledged);
     true
 }
 

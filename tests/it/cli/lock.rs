@@ -1,5 +1,5 @@
-//! The lock with which one process at a time opens a SQLite database: other users cannot hold it, and a process that waits
-//! for it says so and can be stopped.
+//! The lock that lets one process at a time open a SQLite database: users without access to the database cannot hold it, and a
+//! process that waits for it says so and can be stopped.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -51,7 +51,7 @@ fn a_command_waits_for_the_lock_and_says_so() {
 }
 
 #[test]
-fn a_server_that_waits_for_the_lock_obeys_signals() {
+fn a_server_that_waits_for_the_lock_is_stopped_by_signals() {
     for signal in ["TERM", "INT"] {
         let place = Place::with_issuer(Engine::Sqlite);
         place.run(&["migrate"]).must_succeed();
@@ -65,7 +65,7 @@ fn a_server_that_waits_for_the_lock_obeys_signals() {
 }
 
 #[test]
-fn a_restore_makes_its_folder_only_for_its_owner() {
+fn a_restore_creates_a_folder_and_database_only_for_their_owner() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["migrate"]).must_succeed();
     place.run(&["products", "list"]).must_succeed();

@@ -6,7 +6,7 @@ use super::process::{Place, text};
 use crate::support::Engine;
 
 #[test]
-fn a_master_key_is_made_before_there_is_a_database() {
+fn a_master_key_is_generated_without_a_database() {
     let mut place = Place::with_issuer(Engine::Sqlite);
     let printed = place.run(&["keys", "generate-master"]).must_succeed();
     assert_eq!(printed.stdout.trim_end().len(), 43, "32 bytes in base64url");
@@ -17,7 +17,7 @@ fn a_master_key_is_made_before_there_is_a_database() {
     let made = place.json(&["keys", "generate-master", "keys/m.key", "--json"]);
     assert_eq!(text(&made, "master_key_file"), "keys/m.key");
     assert_eq!(place.path("keys/m.key").metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    // It never replaces a file, and opens no database.
+    // The command never replaces a file, and opens no database.
     place.run(&["keys", "generate-master", "keys/m.key"]).must_fail(1, &["keys/m.key", "exists"]);
     assert!(!place.path("data").exists());
     place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "keys/m.key");
@@ -28,7 +28,7 @@ fn a_master_key_is_made_before_there_is_a_database() {
 }
 
 #[test]
-fn a_missing_key_that_the_settings_name_is_not_said_to_belong_to_an_empty_database() {
+fn a_missing_key_file_is_reported_differently_with_and_without_a_database() {
     let mut place = Place::with_issuer(Engine::Sqlite);
     place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "keys/m.key");
     for (command, code) in [(&["products", "list"][..], 1), (&["serve"], 1), (&["check"], 2)] {
@@ -38,28 +38,29 @@ fn a_missing_key_that_the_settings_name_is_not_said_to_belong_to_an_empty_databa
     }
     place.run(&["keys", "generate-master", "keys/m.key"]).must_succeed();
     place.run(&["products", "list"]).must_succeed();
-    // Now there is a database that needs it.
+    // Now there is a database that needs the key.
     std::fs::remove_file(place.path("keys/m.key")).unwrap();
     place.run(&["products", "list"]).must_fail(1, &["keys/m.key", "was set up with a master key"]);
 }
 
-/// A start writes the key before the database has it, and puts it in its place after that.
+/// The first start writes the new master key to `master.key.new`, stores what it encrypts in the database, and then renames the
+/// file to `master.key`.
 #[test]
-fn a_first_start_that_is_interrupted_is_repeated() {
+fn a_first_start_that_was_interrupted_is_completed_by_the_next() {
     let place = Place::with_issuer(Engine::Sqlite);
-    let (key, beside) = (place.path("data/master.key"), place.path("data/master.key.new"));
+    let (key, new_key) = (place.path("data/master.key"), place.path("data/master.key.new"));
     place.run(&["products", "list"]).must_succeed();
     let made = std::fs::read(&key).unwrap();
-    assert!(!beside.exists());
+    assert!(!new_key.exists());
     for database_is_there in [false, true] {
-        std::fs::rename(&key, &beside).unwrap();
+        std::fs::rename(&key, &new_key).unwrap();
         if !database_is_there {
             std::fs::remove_file(place.path("data/mintmark.db")).unwrap();
         }
         let ran = place.run(&["products", "list"]).must_succeed();
         assert!(!ran.stderr.contains("was there before"), "{ran:?}");
         assert_eq!(std::fs::read(&key).unwrap(), made);
-        assert!(!beside.exists());
+        assert!(!new_key.exists());
     }
 }
 
@@ -73,7 +74,7 @@ fn a_backup_after_a_rewrap_names_the_key_that_opens_it() {
     let ran = place.run(&["backup", "second.db", "--json"]).must_succeed();
     assert!(ran.stderr.contains("is in data/second.key"), "{ran:?}");
     assert_eq!(text(&ran.json(), "master_key"), "data/second.key");
-    // The settings named the first key until now, which no longer opens the database.
+    // Until now the settings named the first key, which no longer opens the database.
     let place = place.with("MINTMARK__KEYS__MASTER_KEY_FILE", "data/second.key");
     place.run(&["keys", "rewrap", "--new-master-key-file", "elsewhere/third.key"]).must_succeed();
     let ran = place.run(&["backup", "third.db", "--json"]).must_succeed();

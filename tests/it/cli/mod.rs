@@ -1,4 +1,4 @@
-//! The command line, through the program itself.
+//! The command line: these tests run the `mintmark` program.
 
 mod audit;
 mod audit_kills;

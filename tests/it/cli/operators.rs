@@ -5,23 +5,27 @@ use serde_json::{Value, json};
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(the_first_person_is_let_in, created_changed_and_deleted, the_same_over_the_management_api);
+on_both_engines!(
+    a_setup_link_creates_the_first_operator_and_no_other,
+    operators_are_created_changed_and_deleted,
+    operators_are_managed_over_the_management_api,
+);
 
 fn link(document: &Value) -> &str {
     document["setup_link"].as_str().unwrap()
 }
 
-async fn the_first_person_is_let_in(engine: Engine) {
+async fn a_setup_link_creates_the_first_operator_and_no_other(engine: Engine) {
     let place = Place::with_issuer(engine);
     let first = place.run(&["operators", "setup-link", "ann@acme.example", "--json"]).must_succeed();
-    assert!(first.stderr.contains("first operator, and so a platform administrator"), "{first:?}");
+    assert!(first.stderr.contains("the first operator, as a platform administrator"), "{first:?}");
     let first = first.json();
     assert!(link(&first).contains("/console/setup/"), "{first}");
     let listed = place.json(&["operators", "list", "--json"]);
     let known = &listed["items"][0];
     assert_eq!(known["roles"], json!([{"role": "platform_admin"}]));
     assert_eq!(known["operator_id"], first["operator_id"]);
-    // The second one is not made on the side.
+    // A second operator is not created by asking for a setup link.
     place
         .run(&["operators", "setup-link", "ben@acme.example"])
         .must_fail(1, &["operator not found", "mintmark operators list"]);
@@ -35,7 +39,7 @@ async fn the_first_person_is_let_in(engine: Engine) {
     empty.run(&["operators", "setup-link", "no"]).must_fail(2, &["email address must be"]);
 }
 
-async fn created_changed_and_deleted(engine: Engine) {
+async fn operators_are_created_changed_and_deleted(engine: Engine) {
     let place = Place::with_issuer(engine);
     let operators = |args: &[&str]| place.run(&[&["operators"], args].concat());
     place.run(&["workspaces", "create", "acme", "--name", "Acme"]).must_succeed();
@@ -76,7 +80,7 @@ async fn created_changed_and_deleted(engine: Engine) {
     operators(&["show", id]).must_fail(1, &["operator not found", "mintmark operators list"]);
 }
 
-async fn the_same_over_the_management_api(engine: Engine) {
+async fn operators_are_managed_over_the_management_api(engine: Engine) {
     let mut server = Place::new(engine);
     let mut serving = server.serve();
     serving.running.stderr.wait_for("mintmark operators setup-link EMAIL");
@@ -89,8 +93,8 @@ async fn the_same_over_the_management_api(engine: Engine) {
     let run = |args: &[&str]| {
         elsewhere.run(&[&["operators"], args, &["--remote", &serving.base, "--json"]].concat())
     };
-    let nobody = run(&["show", "ann@acme.example"]);
-    assert!(nobody.code == 1 && nobody.stderr.contains("no such operator"), "{nobody:?}");
+    let missing = run(&["show", "ann@acme.example"]);
+    assert!(missing.code == 1 && missing.stderr.contains("no such operator"), "{missing:?}");
     let made = run(&["create", "ann@acme.example", "--name", "Ann", "--role", "platform_admin"]);
     let made = made.must_succeed().json();
     assert!(link(&made).starts_with(&format!("{}/console/setup/", serving.base)), "{made}");
@@ -101,7 +105,7 @@ async fn the_same_over_the_management_api(engine: Engine) {
     assert_eq!(changed["name"], "Ann Ode");
     let again = run(&["setup-link", "ann@acme.example"]).must_succeed().json();
     assert!(link(&again).starts_with(&serving.base), "{again}");
-    // Opening a link leaves nothing of it in the log.
+    // The token of a link that was opened is not in the log.
     let (_, token) = link(&again).rsplit_once('/').unwrap();
     serving.get(&format!("/console/setup/{token}?next=/console")).await;
     run(&["delete", "ann@acme.example"]).must_succeed();

@@ -1,4 +1,4 @@
-//! The program as a process: run to its end, or serving until it is stopped, in a folder of its own.
+//! The program as a process, in a temporary folder: a command that runs to its end, or a server that runs until it is stopped.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::support::{Engine, Session, TestDatabase};
 /// How long a test waits for output or the end of the program before it fails.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
-/// A folder in which the program runs, with a database and settings from the environment.
+/// A temporary folder in which the program runs, with its own database, and settings in environment variables.
 pub(super) struct Place {
     folder: TempDir,
     env: Vec<(String, String)>,
@@ -24,7 +24,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// An empty folder. On SQLite nothing is configured, so that the defaults are tested.
+    /// An empty folder. For SQLite no database is configured, so that the default is tested.
     pub(super) fn new(engine: Engine) -> Self {
         let database = match engine {
             Engine::Sqlite => None,
@@ -47,13 +47,13 @@ impl Place {
         Self::new(engine).with("MINTMARK__SERVER__PUBLIC_URL", "http://127.0.0.1:8080")
     }
 
-    /// Sets a variable.
+    /// Sets an environment variable.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));
     }
 
-    /// A connection of its own to the database, which a command has created.
+    /// A separate connection to the database, which an earlier command must have created.
     pub(super) async fn session(&self) -> Session {
         match &self.database {
             Some(database) => database.session().await,
@@ -61,12 +61,12 @@ impl Place {
         }
     }
 
-    /// Returns when the program waits for another transaction.
+    /// Returns when the program waits for another transaction. PostgreSQL only.
     pub(super) async fn someone_waits(&self) {
         self.database.as_ref().expect("PostgreSQL").someone_waits().await;
     }
 
-    /// The same place with a variable set.
+    /// The same place with an environment variable set.
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self.set(name, value);
         self
@@ -82,9 +82,9 @@ impl Place {
         std::fs::write(self.path(name), bytes).unwrap();
     }
 
-    /// The program's environment, for a shell that runs it too.
+    /// A shell with the folder and the environment of the program.
     pub(super) fn shell(&self) -> Command {
-        self.environed(Command::new("sh"))
+        self.in_environment(Command::new("sh"))
     }
 
     /// Runs a command to its end.
@@ -95,7 +95,7 @@ impl Place {
     /// Runs a command that reads `input`.
     pub(super) fn run_with_input(&self, args: &[&str], input: &[u8]) -> Ran {
         let mut running = self.start(args);
-        // A command that does not read it closes the pipe.
+        // The write fails if the command ends without reading its input.
         let _ = running.child.stdin.take().unwrap().write_all(input);
         running.wait()
     }
@@ -110,12 +110,12 @@ impl Place {
         Running::of(&mut self.program(args))
     }
 
-    /// Serves, and waits until it does.
+    /// Starts a server, and waits until it serves.
     pub(super) fn serve(&self) -> Serving {
         Self::serving(self.start(&["serve"]))
     }
 
-    /// Serves in a process that ignores SIGXFSZ, the signal for a file that has reached its limit.
+    /// Starts a server that ignores SIGXFSZ, the signal for a write beyond the limit of file sizes, and waits until it serves.
     pub(super) fn serve_without_file_signal(&self) -> Serving {
         let mut shell = self.shell();
         shell.args(["-c", "trap '' XFSZ; exec \"$0\" serve", env!("CARGO_BIN_EXE_mintmark")]);
@@ -130,7 +130,7 @@ impl Place {
         Serving { running, start, base, http: client() }
     }
 
-    /// Serves with the limits that `ulimit` sets by these options.
+    /// Starts a server under the limits that `ulimit` sets with these options.
     pub(super) fn serve_within(&self, limits: &str) -> Running {
         let mut shell = self.shell();
         shell.args(["-c", &format!("ulimit {limits} && exec \"$0\" serve"), env!("CARGO_BIN_EXE_mintmark")]);
@@ -138,15 +138,15 @@ impl Place {
     }
 
     fn program(&self, args: &[&str]) -> Command {
-        let mut command = self.environed(Command::new(env!("CARGO_BIN_EXE_mintmark")));
+        let mut command = self.in_environment(Command::new(env!("CARGO_BIN_EXE_mintmark")));
         command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    fn environed(&self, mut command: Command) -> Command {
+    fn in_environment(&self, mut command: Command) -> Command {
         command.current_dir(self.folder.path()).env_clear().envs(self.env.iter().cloned());
         command.env("PATH", std::env::var_os("PATH").unwrap());
-        // Requests to this machine must not go through a proxy. (curl takes the name in lower case only.)
+        // No proxy listens there, so a request of the program through a proxy fails. curl reads only `http_proxy`.
         command.env("HTTP_PROXY", "http://127.0.0.1:9");
         command
     }
@@ -167,7 +167,8 @@ impl Ran {
         self
     }
 
-    /// Checks that it failed, with nothing on standard output and one message on standard error that contains all of this.
+    /// Checks that it failed with this exit code, wrote nothing to standard output, and wrote an error to standard error that
+    /// contains every text of `says`.
     pub(super) fn must_fail(self, code: i32, says: &[&str]) -> Self {
         assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{self:?}");
         assert!(self.stderr.starts_with("mintmark: ") || self.stderr.starts_with("error: "), "{self:?}");
@@ -199,16 +200,11 @@ impl Running {
         Self { child, stdout, stderr }
     }
 
-    /// The limit of open files that the process has now.
+    /// The current soft limit of open files of the process.
     pub(super) fn open_files(&self) -> u64 {
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
         let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
         line.split_ascii_whitespace().nth(3).unwrap().parse().unwrap()
-    }
-
-    /// The number of the process.
-    pub(super) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Sends a signal, by its name.
@@ -217,7 +213,7 @@ impl Running {
         assert!(sent.success());
     }
 
-    /// The number of the process.
+    /// The process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -227,11 +223,11 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for the end; returns how it ended and everything it printed.
+    /// Waits for the end of the process; returns its exit code and everything it printed.
     pub(super) fn wait(mut self) -> Ran {
         self.stdout.wait_for_end();
         self.stderr.wait_for_end();
-        let code = self.child.wait().unwrap().code().expect("it ends by itself");
+        let code = self.child.wait().unwrap().code().expect("the process exits by itself");
         Ran { code, stdout: self.stdout.text(), stderr: self.stderr.text() }
     }
 }
@@ -246,13 +242,13 @@ impl Drop for Running {
 
 /// The output of a process, line by line, as it is written.
 pub(super) struct Lines {
-    coming: Receiver<String>,
+    incoming: Receiver<String>,
     read: Vec<String>,
 }
 
 impl Lines {
     fn of(pipe: impl Read + Send + 'static) -> Self {
-        let (sender, coming) = channel();
+        let (sender, incoming) = channel();
         std::thread::spawn(move || {
             let mut pipe = BufReader::new(pipe);
             let mut line = String::new();
@@ -262,13 +258,13 @@ impl Lines {
                 }
             }
         });
-        Self { coming, read: Vec::new() }
+        Self { incoming, read: Vec::new() }
     }
 
-    /// The first line, from now on, that contains `text`.
+    /// Waits for the next line that contains `text`, and returns it.
     pub(super) fn wait_for(&mut self, text: &str) -> String {
         loop {
-            match self.coming.recv_timeout(WAIT_MAX) {
+            match self.incoming.recv_timeout(WAIT_MAX) {
                 Ok(line) => {
                     self.read.push(line.clone());
                     if line.contains(text) {
@@ -282,10 +278,10 @@ impl Lines {
 
     fn wait_for_end(&mut self) {
         loop {
-            match self.coming.recv_timeout(WAIT_MAX) {
+            match self.incoming.recv_timeout(WAIT_MAX) {
                 Ok(line) => self.read.push(line),
                 Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.text()),
+                Err(RecvTimeoutError::Timeout) => panic!("the process does not end:\n{}", self.text()),
             }
         }
     }
@@ -303,11 +299,12 @@ pub(super) fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// A process that serves.
+/// A running server.
 pub(super) struct Serving {
     pub(super) running: Running,
-    /// The line of the log that says what is served.
+    /// The log line with the message `serving`.
     pub(super) start: Value,
+    /// The URL of the server, without a path.
     pub(super) base: String,
     http: Client,
 }
@@ -331,7 +328,7 @@ impl Serving {
         request.form(&form).send().await.unwrap()
     }
 
-    /// The reply of the management API to a GET.
+    /// The body of the management API's reply to a GET.
     pub(super) async fn managed(&self, access_token: &str, path: &str) -> Value {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(access_token);
         let reply = request.send().await.unwrap();

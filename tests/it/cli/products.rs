@@ -5,9 +5,9 @@ use serde_json::json;
 use super::process::Place;
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(made_changed_and_deleted);
+on_both_engines!(products_are_created_changed_and_deleted);
 
-async fn made_changed_and_deleted(engine: Engine) {
+async fn products_are_created_changed_and_deleted(engine: Engine) {
     let place = Place::with_issuer(engine);
     let products = |args: &[&str]| place.run(&[&["products"], args].concat());
     let made = products(&["create", "gst", "--name", "GST returns", "--json"]).must_succeed().json();

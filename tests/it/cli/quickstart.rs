@@ -1,4 +1,4 @@
-//! `mintmark quickstart`: the whole demo, and that its printed commands work.
+//! `mintmark quickstart`: the whole demo, and that the commands it prints work.
 
 use std::net::TcpListener;
 
@@ -8,7 +8,7 @@ use super::process::{Place, Ran, Running, client, text};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    from_an_empty_folder_to_a_verified_token,
+    an_empty_folder_is_enough_for_a_verified_token,
     a_second_run_replaces_the_secret,
     every_printed_command_works_as_printed,
 );
@@ -21,7 +21,7 @@ fn started(place: &Place) -> (Running, String) {
     (running, printed)
 }
 
-/// The word after `name` on a line of its own.
+/// The word after `name` on the line that begins with it.
 fn value_of<'a>(text: &'a str, name: &str) -> &'a str {
     let line =
         text.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or_else(|| panic!("{text}"));
@@ -40,10 +40,10 @@ async fn status(base: &str, id: &str, secret: &str) -> u16 {
     request.send().await.unwrap().status().as_u16()
 }
 
-async fn from_an_empty_folder_to_a_verified_token(engine: Engine) {
+async fn an_empty_folder_is_enough_for_a_verified_token(engine: Engine) {
     let place = Place::new(engine);
     let (running, text) = started(&place);
-    // By a name, since a passkey is bound to one.
+    // With a host name, since a passkey cannot be bound to an IP address.
     let console = format!("{}/console/setup/", base(&text).replace("127.0.0.1", "localhost"));
     for part in [
         "\n1. ",
@@ -121,10 +121,10 @@ async fn a_second_run_replaces_the_secret(engine: Engine) {
 
 async fn every_printed_command_works_as_printed(engine: Engine) {
     let mut place = Place::new(engine);
-    for run in ["first", "with a manager there"] {
+    for run in ["the first run", "a run with a management client"] {
         place.set("MINTMARK__SERVER__PUBLIC_URL", "");
         let (running, printed) = started(&place);
-        // The other terminal has the same settings, and the port that the system chose.
+        // The commands run in a shell with the same settings and the port that the system chose.
         place.set("MINTMARK__SERVER__PUBLIC_URL", &base(&printed));
         let commands: Vec<&str> = printed
             .lines()
@@ -133,7 +133,7 @@ async fn every_printed_command_works_as_printed(engine: Engine) {
             .collect();
         assert_eq!(commands.len(), 5, "{printed}");
         let script = commands.iter().fold("set -e\n".to_owned(), |script, command| {
-            // A line feed after each answer, which curl does not print.
+            // curl prints no line feed after a reply.
             script + command + if command.starts_with("curl ") { "; echo\n" } else { "\n" }
         });
         let output = place.shell().args(["-c", &script]).output().unwrap();

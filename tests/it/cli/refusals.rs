@@ -1,5 +1,5 @@
-//! What the log says about clients that cannot authenticate: a line for each failure that counts, and one a second for a
-//! flood of them.
+//! The log lines about clients that cannot authenticate: one line for each wrong secret, and at most one a second for secrets
+//! that are malformed or come after too many failures.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::support::Engine;
 
 const GRANT: &str = "grant_type=client_credentials";
 
-/// The lines of a reason, and how many failures they count.
+/// How many log lines have this reason and message, and how many failures they count in total.
 fn logged(log: &str, reason: &str, message: &str) -> (usize, u64) {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let lines: Vec<Value> =
@@ -24,9 +24,9 @@ fn logged(log: &str, reason: &str, message: &str) -> (usize, u64) {
 #[tokio::test]
 #[expect(
     clippy::disallowed_methods,
-    reason = "the process counts by its own clock, so this bounds its lines by time"
+    reason = "the server limits its lines by its own clock, so the test measures how long it ran"
 )]
-async fn a_flood_of_refusals_writes_few_lines() {
+async fn many_failed_authentications_write_few_log_lines() {
     let place = Place::new(Engine::Sqlite);
     let serving = place.serve();
     let started = Instant::now();
@@ -54,7 +54,7 @@ async fn a_flood_of_refusals_writes_few_lines() {
         (1..=seconds).contains(&lines) && events <= 150,
         "{lines} lines for {events} failures in {seconds} s"
     );
-    // Each one that counts has its line.
+    // Each wrong secret that was not throttled has its own line.
     assert_eq!(logged(&log, "wrong_secret", "client authentication failed").0, counted);
     let (lines, events) = logged(&log, "wrong_secret", "client authentication failed too often");
     assert!((1..=seconds).contains(&lines), "{lines} lines in {seconds} s");

@@ -9,18 +9,19 @@ use serde_json::{Value, json};
 use super::process::{Place, Ran, Serving, client, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(every_noun_works_as_at_the_server);
+on_both_engines!(every_command_works_as_at_the_server);
 
 /// A server, and another machine with a token for it.
-struct Office {
+struct Remote {
     server: Place,
     serving: Serving,
+    /// The other machine.
     place: Place,
     token: String,
 }
 
-impl Office {
-    async fn open(engine: Engine) -> Self {
+impl Remote {
+    async fn start(engine: Engine) -> Self {
         let mut server = Place::new(engine);
         let serving = server.serve();
         server.set("MINTMARK__SERVER__PUBLIC_URL", &serving.base);
@@ -28,7 +29,7 @@ impl Office {
         let (id, secret) = (text(&made, "client_id"), text(&made, "client_secret"));
         let reply: Value = serving.token(id, secret, "mintmark:manage").await.json().await.unwrap();
         let token = text(&reply, "access_token").to_owned();
-        // Invalid settings, so that every command that reads them fails.
+        // The settings are invalid, so that a command that reads them fails.
         let place = Place::new(Engine::Sqlite)
             .with("MINTMARK__SERVER__LISTEN", "nowhere")
             .with("MINTMARK_TOKEN", &token);
@@ -43,7 +44,7 @@ impl Office {
         self.run(&[args, &["--json"]].concat()).must_succeed().json()
     }
 
-    /// What a command prints here and at the server.
+    /// Checks that a command prints the same on this machine and at the server. Returns its JSON.
     fn same(&self, args: &[&str]) -> Value {
         let here = self.json(args);
         assert_eq!(here, self.server.json(&[args, &["--json"]].concat()), "{args:?}");
@@ -56,8 +57,8 @@ impl Office {
     }
 }
 
-async fn counts_are_the_same(at: &Office, id: &str, secret: &str) {
-    // From now on the server has noted a last use that is not written yet.
+async fn counts_are_the_same(at: &Remote, id: &str, secret: &str) {
+    // From now on the server has the last use of the secret in memory, and has not written it yet.
     assert_eq!(at.serving.token(id, secret, "").await.status(), 200);
     assert_eq!(at.serving.token(id, "mms_cut", "").await.status(), 401);
     let usage = at.same(&["clients", "usage", id]);
@@ -71,7 +72,7 @@ async fn counts_are_the_same(at: &Office, id: &str, secret: &str) {
         assert_eq!(failures["items"].as_array().unwrap().len(), 1);
         assert_eq!(failures["items"][0]["reason"], "secret_of_wrong_length");
         let table = at.run(args).must_succeed().stdout;
-        assert!(table.starts_with("at ") && table.contains("it has 53 characters"), "{table}");
+        assert!(table.starts_with("at ") && table.contains("a secret has 53 characters"), "{table}");
     }
     let nobody = format!("cl_{}", "0".repeat(22));
     for verb in ["usage", "failures"] {
@@ -79,8 +80,8 @@ async fn counts_are_the_same(at: &Office, id: &str, secret: &str) {
     }
 }
 
-async fn every_noun_works_as_at_the_server(engine: Engine) {
-    let at = Office::open(engine).await;
+async fn every_command_works_as_at_the_server(engine: Engine) {
+    let at = Remote::start(engine).await;
     at.json(&["products", "create", "gst", "--name", "GST", "--max-token-lifetime", "30d"]);
     at.json(&["products", "update", "gst", "--max-token-lifetime", ""]);
     assert_eq!(at.same(&["products", "show", "gst"])["max_token_lifetime_seconds"], json!(null));
@@ -103,7 +104,7 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     assert_eq!(at.json(&["clients", "enable", id])["status"], "active");
     at.same(&["clients", "show", id]);
     assert_eq!(at.same(&["clients", "list", "acme", "--label", "er"])["items"].as_array().unwrap().len(), 1);
-    // Not `same`: the server has a use of this test's own token in memory.
+    // Not `same`: the server has the last use of this test's own secret in memory, which a command at the server cannot see.
     let found =
         |args: &[&str]| at.json(&[&["clients", "list"], args].concat())["items"].as_array().unwrap().len();
     assert_eq!((found(&[]), found(&["platform"]), found(&["--sort", "-label", "--limit", "1"])), (2, 1, 1));
@@ -123,7 +124,7 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     let jti = text(&token, "jti");
     assert_eq!(token["expires_in"], 86_400);
     at.same(&["tokens", "show", id, jti]);
-    // The token that the client got by itself, and this one.
+    // The token that the client requested, and this one.
     assert_eq!(at.same(&["tokens", "list", id])["items"].as_array().unwrap().len(), 2);
     let tokens =
         |args: &[&str]| at.same(&[&["tokens", "list"], args].concat())["items"].as_array().unwrap().len();
@@ -175,7 +176,7 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     at.run(&["products", "delete", "gst"]).must_succeed();
     let events = at.same(&["audit", "list", "--since", "1h"]);
     assert!(text(&events["items"][0], "actor").starts_with("client:cl_"), "{events}");
-    // This one is last, since it also revokes the token of this test.
+    // This command is the last, since it also revokes the token of this test.
     let revoked = at.run(&["keys", "revoke", kid]).must_succeed().stdout;
     assert_eq!(revoked, format!("signing key {kid} deleted, and 0 recorded tokens revoked\n"));
     assert!(!at.place.path("data").exists());
@@ -183,8 +184,8 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
 }
 
 #[tokio::test]
-async fn a_long_list_comes_in_pages() {
-    let at = Office::open(Engine::Sqlite).await;
+async fn a_list_longer_than_a_page_is_complete() {
+    let at = Remote::start(Engine::Sqlite).await;
     let http = client();
     for n in 0..205 {
         let body = json!({"product": format!("p{n:03}"), "name": "P"}).to_string();
@@ -202,7 +203,7 @@ async fn a_long_list_comes_in_pages() {
 
 #[tokio::test]
 async fn errors_are_the_same_as_at_the_server() {
-    let mut at = Office::open(Engine::Sqlite).await;
+    let mut at = Remote::start(Engine::Sqlite).await;
     at.run(&["clients", "create", "nowhere", "--label", "x"])
         .must_fail(1, &["mintmark: workspace not found", "mintmark workspaces list"]);
     let wrong = ["products", "create", "GST", "--max-token-lifetime", "1"];
@@ -223,7 +224,7 @@ async fn errors_are_the_same_as_at_the_server() {
     let cap = errors.iter().find(|error| error["pointer"] == "/max_token_lifetime_seconds").unwrap();
     assert_eq!(cap["option"], "--max-token-lifetime");
     at.run(&["keys", "create", "--alg", "HS256"]).must_fail(2, &["--alg must"]);
-    // An id is one segment of a path, for any characters in it.
+    // An id is one segment of the path, whatever characters it has.
     for id in ["a/b", "a?b", "..", ".", "%2e%2e"] {
         at.run(&["workspaces", "show", id]).must_fail(1, &["mintmark: "]);
     }
@@ -250,11 +251,12 @@ async fn errors_are_the_same_as_at_the_server() {
     at.place.run(&["products", "list", "--remote", &base]).must_fail(1, &[&base, "refused"]);
 }
 
-/// Answers no first request, and the next ones as if there were nothing. Returns the URL, and the first line of each request.
-fn breaking() -> (String, Receiver<String>) {
+/// A server that closes the connection of the first request without a reply, and replies 404 to later ones. Returns its URL,
+/// and the request line and `Idempotency-Key` of each request.
+fn server_that_drops_the_first_request() -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (asked, requests) = channel();
+    let (sender, requests) = channel();
     std::thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
             let mut stream = stream.unwrap();
@@ -262,7 +264,7 @@ fn breaking() -> (String, Receiver<String>) {
             let first = lines.next().unwrap();
             let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
             let key = head.iter().find(|line| line.starts_with("idempotency-key"));
-            if asked.send(format!("{first} {}", key.map_or("", |key| key))).is_err() {
+            if sender.send(format!("{first} {}", key.map_or("", |key| key))).is_err() {
                 return;
             }
             if number > 0 {
@@ -277,27 +279,27 @@ fn breaking() -> (String, Receiver<String>) {
 }
 
 #[test]
-fn a_change_is_repeated_only_with_a_key() {
+fn a_change_is_retried_only_with_an_idempotency_key() {
     let place = Place::new(Engine::Sqlite).with("MINTMARK_TOKEN", "eyJ.a.b");
     let id = format!("cl_{}", "0".repeat(22));
-    for (args, is_repeated) in [
+    for (args, is_retried) in [
         (&["tokens", "revoke-all", &id][..], false),
         (&["clients", "disable", &id], false),
         (&["clients", "add-secret", &id], true),
         (&["clients", "show", &id], true),
     ] {
-        let (url, requests) = breaking();
-        let says = if is_repeated { "there is nothing" } else { "It is not known whether the server did it" };
+        let (url, requests) = server_that_drops_the_first_request();
+        let says = if is_retried { "there is nothing" } else { "It is not known whether the server did it" };
         place.run(&[args, &["--remote", &url]].concat()).must_fail(1, &[says]);
         let requests: Vec<String> = requests.try_iter().collect();
-        assert_eq!(requests.len(), if is_repeated { 2 } else { 1 }, "{requests:?}");
+        assert_eq!(requests.len(), if is_retried { 2 } else { 1 }, "{requests:?}");
         assert!(requests.iter().all(|request| *request == requests[0]), "{requests:?}");
         assert_eq!(requests[0].contains("idempotency-key"), requests[0].starts_with("POST"), "{requests:?}");
     }
 }
 
 #[test]
-fn the_certificate_is_checked() {
+fn an_untrusted_certificate_is_refused() {
     let server = Place::new(Engine::Sqlite)
         .with("MINTMARK__SERVER__PUBLIC_URL", "https://tokens.example.com")
         .with("MINTMARK__SERVER__TLS__CERT_FILE", "cert.pem")

@@ -1,16 +1,17 @@
-//! `mintmark restore`: tokens that were issued after the backup are not valid.
+//! `mintmark restore`: tokens that were issued before the restore are not valid, also those that the backup does not contain.
 
 use serde_json::Value;
 
 use super::process::{Place, Serving, bytes, client, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(everything_issued_before_is_revoked, recorded_tokens_are_kept_on_request);
+on_both_engines!(every_token_issued_before_a_restore_is_revoked, recorded_tokens_are_kept_on_request);
 
-/// A client by its id and secret.
+/// The id and the secret of a client.
 type Erp = (String, String);
 
-fn stock(place: &Place) -> [Erp; 2] {
+/// Creates a client of recorded tokens and one of stateless tokens.
+fn create_clients(place: &Place) -> [Erp; 2] {
     place.json(&["products", "create", "gst", "--name", "GST", "--json"]);
     place.json(&["workspaces", "create", "acme", "--name", "Acme", "--json"]);
     ["never", "3600"].map(|expiry| {
@@ -46,16 +47,16 @@ async fn is_active(serving: &Serving, erp: &Erp, token: &str) -> bool {
     introspected(serving, erp, token).await["active"] == true
 }
 
-/// The number of the list that an active token names.
+/// The number of the status list that an active token names.
 async fn list_of(serving: &Serving, erp: &Erp, token: &str) -> i64 {
     let reply = introspected(serving, erp, token).await;
     let uri = reply["status"]["status_list"]["uri"].as_str().unwrap();
     uri.rsplit('/').next().unwrap().parse().unwrap()
 }
 
-async fn everything_issued_before_is_revoked(engine: Engine) {
+async fn every_token_issued_before_a_restore_is_revoked(engine: Engine) {
     let place = Place::with_issuer(engine);
-    let [never, hourly] = stock(&place);
+    let [never, hourly] = create_clients(&place);
     let serving = place.serve();
     let known = [issued(&serving, &never).await, issued(&serving, &hourly).await];
     let list = list_of(&serving, &never, &known[0]).await;
@@ -87,14 +88,14 @@ async fn everything_issued_before_is_revoked(engine: Engine) {
     for erp in [&never, &hourly] {
         let token = issued(&serving, erp).await;
         assert!(is_active(&serving, erp, &token).await);
-        assert!(list_of(&serving, erp, &token).await > list + 1000, "lists start again");
+        assert!(list_of(&serving, erp, &token).await > list + 1000, "new status lists are used");
     }
     assert_eq!(serving.stop().code, 0);
 }
 
 async fn recorded_tokens_are_kept_on_request(engine: Engine) {
     let place = Place::with_issuer(engine);
-    let [never, hourly] = stock(&place);
+    let [never, hourly] = create_clients(&place);
     let serving = place.serve();
     let (kept, stateless) = (issued(&serving, &never).await, issued(&serving, &hourly).await);
     let mut command = vec!["restore", "--keep-recorded-tokens", "--json"];
@@ -112,7 +113,7 @@ async fn recorded_tokens_are_kept_on_request(engine: Engine) {
         let ran = place.run(&command).must_succeed();
         assert_eq!(ran.json()["kept_tokens"], 1, "{ran:?}");
         assert!(ran.stderr.contains("revoke them again"), "{ran:?}");
-        // The second time the database is already in place.
+        // The second time there is a database, so the command gets no file.
         command.retain(|word| *word != "copy.db");
     }
     let serving = place.serve();
@@ -137,11 +138,10 @@ fn a_file_that_is_not_a_backup_is_refused_and_not_put_in_place() {
     assert!(bytes(&place.path("data.txt")).starts_with(b"this is no database"));
 }
 
-/// A backup that cannot be made safe is not put in place, for example because its master key is another one.
 #[tokio::test]
-async fn a_backup_that_cannot_be_made_safe_is_not_put_in_place() {
+async fn a_backup_whose_tokens_cannot_be_revoked_is_not_put_in_place() {
     let place = Place::with_issuer(Engine::Sqlite);
-    let [never, _] = stock(&place);
+    let [never, _] = create_clients(&place);
     let serving = place.serve();
     place.json(&["backup", "copy.db", "--json"]);
     let unknown = issued(&serving, &never).await;
@@ -163,7 +163,7 @@ async fn a_backup_that_cannot_be_made_safe_is_not_put_in_place() {
 }
 
 #[test]
-fn on_postgres_its_own_tool_is_named() {
+fn on_postgres_the_error_names_pg_restore() {
     let place = Place::with_issuer(Engine::Postgres);
     place.run(&["restore", "copy.db"]).must_fail(1, &["pg_restore", "without a file"]);
 }

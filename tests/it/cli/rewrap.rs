@@ -8,15 +8,15 @@ use super::process::{Place, Serving, text};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_new_master_key_without_a_pause,
-    one_of_the_two_keys_opens_after_a_kill_at_any_moment,
-    what_cannot_be_done_changes_nothing,
+    the_master_key_is_replaced_while_tokens_are_issued,
+    after_a_kill_at_any_moment_one_of_the_two_keys_opens_the_database,
+    a_refused_rewrap_changes_nothing,
 );
 
 const NEW: &str = "keys/new.key";
 
-/// A place with a client of stateless tokens and one of recorded ones, each as its id and secret.
-fn furnished(engine: Engine) -> (Place, Vec<(String, String)>) {
+/// A place with a client of stateless tokens and one of recorded tokens, and the id and secret of each.
+fn with_clients(engine: Engine) -> (Place, Vec<(String, String)>) {
     // With a fixed issuer, so that tokens are valid after a restart.
     let place = Place::with_issuer(engine);
     place.run(&["products", "create", "gst", "--name", "GST"]).must_succeed();
@@ -28,7 +28,7 @@ fn furnished(engine: Engine) -> (Place, Vec<(String, String)>) {
     (place, clients.into())
 }
 
-/// A token for each client, at once.
+/// Requests a token for each client, at the same time.
 async fn issue(serving: &Serving, clients: &[(String, String)]) -> Vec<Value> {
     let requests = clients.iter().map(|(id, secret)| serving.token(id, secret, "gst"));
     let mut tokens = Vec::new();
@@ -39,8 +39,8 @@ async fn issue(serving: &Serving, clients: &[(String, String)]) -> Vec<Value> {
     tokens
 }
 
-async fn a_new_master_key_without_a_pause(engine: Engine) {
-    let (mut place, clients) = furnished(engine);
+async fn the_master_key_is_replaced_while_tokens_are_issued(engine: Engine) {
+    let (mut place, clients) = with_clients(engine);
     let serving = place.serve();
     let mut tokens = issue(&serving, &clients).await;
     let mut rewrapping = place.start(&["keys", "rewrap", "--new-master-key-file", NEW, "--json"]);
@@ -56,7 +56,7 @@ async fn a_new_master_key_without_a_pause(engine: Engine) {
     let keys: Value = serving.get("/.well-known/jwks.json").await.json().await.unwrap();
     serving.stop();
 
-    // With the old key no server starts, and the error says what to do. No new key is created.
+    // With the old key no server starts: the error says what to do, and no new key is created.
     let old = std::fs::read(place.path("data/master.key")).unwrap();
     for command in [&["serve"][..], &["keys", "list"]] {
         place
@@ -71,28 +71,28 @@ async fn a_new_master_key_without_a_pause(engine: Engine) {
     place.set("MINTMARK__KEYS__MASTER_KEY_FILE", NEW);
     let serving = place.serve();
     let same: Value = serving.get("/.well-known/jwks.json").await.json().await.unwrap();
-    assert_eq!(keys, same, "the keys that sign are the same");
+    assert_eq!(keys, same, "the signing keys are the same");
     tokens.extend(issue(&serving, &clients).await);
     serving.stop();
-    // Tokens that were recorded meanwhile are kept.
+    // Every token that was recorded in the meantime is there.
     let listed = place.json(&["tokens", "list", &clients[1].0, "--json"]);
     assert_eq!(listed["items"].as_array().unwrap().len(), tokens.len() / 2);
-    let storage = place.json(&["keys", "rewrap", "--new-master-key-file", "keys/third.key", "--json"]);
-    assert_eq!(storage["created"], true);
+    let third = place.json(&["keys", "rewrap", "--new-master-key-file", "keys/third.key", "--json"]);
+    assert_eq!(third["created"], true);
     place.run(&["keys", "list"]).must_fail(1, &["master key of this database"]);
     place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "keys/third.key");
     place.run(&["keys", "list"]).must_succeed();
 }
 
-async fn one_of_the_two_keys_opens_after_a_kill_at_any_moment(engine: Engine) {
-    let (mut place, clients) = furnished(engine);
+async fn after_a_kill_at_any_moment_one_of_the_two_keys_opens_the_database(engine: Engine) {
+    let (mut place, clients) = with_clients(engine);
     let serving = place.serve();
     let mut tokens = Vec::new();
     for kill in 0..10 {
         let new = format!("keys/{kill}.key");
         let rewrap = ["keys", "rewrap", "--new-master-key-file", &new];
         let mut rewrapping = place.start(&rewrap);
-        // From the creation of the new key to the end of the command, each time some tokens later.
+        // The kills come between the creation of the new key and the end of the command, each some tokens later than the last.
         while kill > 0 && !place.path(&new).exists() && !rewrapping.has_ended() {
             tokens.extend(issue(&serving, &clients).await);
         }
@@ -100,7 +100,7 @@ async fn one_of_the_two_keys_opens_after_a_kill_at_any_moment(engine: Engine) {
             tokens.extend(issue(&serving, &clients).await);
         }
         drop(rewrapping);
-        // If the database was not moved yet, the new key file is used when the command is repeated.
+        // If the old key still opens the database, the command is repeated. It uses the new key file that is there.
         if place.run(&["keys", "list"]).code == 0 {
             place.run(&rewrap).must_succeed();
         }
@@ -112,8 +112,8 @@ async fn one_of_the_two_keys_opens_after_a_kill_at_any_moment(engine: Engine) {
     assert_eq!(listed["items"].as_array().unwrap().len(), tokens.len() / 2);
 }
 
-async fn what_cannot_be_done_changes_nothing(engine: Engine) {
-    let (place, _) = furnished(engine);
+async fn a_refused_rewrap_changes_nothing(engine: Engine) {
+    let (place, _) = with_clients(engine);
     let rewrap = |file: &str| place.run(&["keys", "rewrap", "--new-master-key-file", file]);
     rewrap("data/master.key").must_fail(1, &["already the master key"]);
     place.write("empty.key", "");

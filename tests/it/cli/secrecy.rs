@@ -3,7 +3,7 @@
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
-/// How every token begins, `{"alg":` in base64url: long enough that no random id in the log has it by chance.
+/// How every token begins: `{"alg":` in base64url. It is so long that no random id in the log contains it by chance.
 const BEGINNING: &str = "eyJhbGciOi";
 
 on_both_engines!(secrets_go_only_to_standard_output);
@@ -36,11 +36,11 @@ async fn secrets_go_only_to_standard_output(engine: Engine) {
         assert!(token.starts_with(BEGINNING));
         serving.managed(&token, "/v1/products").await;
         secrets.push(token);
-        // A secret that is wrong by its last character must not be logged either.
+        // A secret of which only the last character is wrong must not be logged either.
         let almost = format!("{}!", &secrets[0][..secrets[0].len() - 1]);
         assert_eq!(serving.token(&id, &almost, "").await.status(), 401);
         let ran = serving.stop();
-        assert!(ran.stderr.len() > 1000, "the log says much at this level");
+        assert!(ran.stderr.len() > 1000, "the log is long at this level");
         said += &ran.stderr;
 
         place.set("MINTMARK__SERVER__PUBLIC_URL", "");
@@ -50,10 +50,10 @@ async fn secrets_go_only_to_standard_output(engine: Engine) {
         said += &ran.stderr;
         said += &place.run(&["quickstart", "--once"]).must_succeed().stderr;
 
-        assert!(!said.contains("mms_"), "a secret in the clear");
+        assert!(!said.contains("mms_"), "{format}: a client secret was written");
         for secret in &secrets {
-            assert!(!said.contains(&secret[..secret.len() - 1]), "{format}: a secret in the clear");
+            assert!(!said.contains(&secret[..secret.len() - 1]), "{format}: a secret or token was written");
         }
-        assert!(!said.contains(BEGINNING), "the beginning of a token");
+        assert!(!said.contains(BEGINNING), "{format}: the beginning of a token was written");
     }
 }

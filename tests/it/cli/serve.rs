@@ -1,4 +1,4 @@
-//! `mintmark serve`: its output when it starts, and how it stops.
+//! `mintmark serve`: what it logs when it starts, how it stops, and where it listens.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,12 +9,12 @@ use super::process::{Place, Running, Serving, text};
 use crate::support::{Engine, on_both_engines, until};
 
 on_both_engines!(
-    a_first_start_says_what_an_operator_must_know,
-    a_stop_finishes_what_is_in_flight,
-    a_stop_leaves_the_connections_to_the_database_to_the_jobs,
+    a_first_start_logs_what_an_operator_must_know,
+    a_stop_finishes_requests_in_flight,
+    a_stop_does_not_disturb_jobs_that_use_the_database,
 );
 
-async fn a_first_start_says_what_an_operator_must_know(engine: Engine) {
+async fn a_first_start_logs_what_an_operator_must_know(engine: Engine) {
     let place = Place::new(engine);
     let serving = place.serve();
     let start = &serving.start;
@@ -42,7 +42,7 @@ async fn a_first_start_says_what_an_operator_must_know(engine: Engine) {
     assert!(!ran.stderr.contains("MASTER KEY") && !ran.stderr.contains("bootstrap"), "{ran:?}");
 }
 
-async fn a_stop_finishes_what_is_in_flight(engine: Engine) {
+async fn a_stop_finishes_requests_in_flight(engine: Engine) {
     for signal in ["TERM", "INT"] {
         let place = Place::new(engine);
         let serving = place.serve();
@@ -60,15 +60,15 @@ async fn a_stop_finishes_what_is_in_flight(engine: Engine) {
     }
 }
 
-/// The jobs use connections that requests opened, and are not disturbed when no more requests are served.
-async fn a_stop_leaves_the_connections_to_the_database_to_the_jobs(engine: Engine) {
+/// The jobs use database connections that requests have opened. These must stay open when the server accepts no more requests.
+async fn a_stop_does_not_disturb_jobs_that_use_the_database(engine: Engine) {
     let place = Place::with_issuer(engine);
     let made = place.json(&["bootstrap", "--json"]);
     for _ in 0..4 {
         let serving = place.serve();
         let unknown: Vec<_> = (0..8).map(|number| format!("cl_{number:022}")).collect();
-        let asking = unknown.iter().map(|id| serving.token(id, text(&made, "client_secret"), ""));
-        for answer in futures_util::future::join_all(asking).await {
+        let requests = unknown.iter().map(|id| serving.token(id, text(&made, "client_secret"), ""));
+        for answer in futures_util::future::join_all(requests).await {
             assert_eq!(answer.status(), 401);
         }
         let ran = serving.stop();
@@ -77,7 +77,7 @@ async fn a_stop_leaves_the_connections_to_the_database_to_the_jobs(engine: Engin
     }
 }
 
-/// A job that is cut off while it commits leaves a transaction that the database has to undo, or that is there after all.
+/// If a job is stopped while it commits, nobody knows whether the database keeps the transaction or rolls it back.
 #[tokio::test]
 async fn a_stop_waits_for_the_commit_of_a_job() {
     let place = Place::with_issuer(Engine::Postgres);
@@ -117,11 +117,15 @@ fn a_second_signal_stops_at_once() {
     let ran = running.wait();
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains("stopped at once"), "{ran:?}");
-    assert_eq!(place.serve().stop().code, 0, "nothing is left behind that would keep it from serving again");
+    assert_eq!(
+        place.serve().stop().code,
+        0,
+        "nothing is left behind that keeps a server from starting again"
+    );
 }
 
 #[test]
-fn serving_is_what_it_does_without_a_command() {
+fn the_program_serves_when_no_command_is_given() {
     let place = Place::new(Engine::Sqlite);
     let mut running = place.start(&[]);
     running.stderr.wait_for("\"message\":\"serving\"");
@@ -180,7 +184,7 @@ fn the_limit_of_open_files_is_raised_or_reported() {
     assert_eq!(running.wait().code, 0);
 }
 
-/// A token request of which the head has been read and the body is still to come.
+/// A token request whose head the server has read and whose body is not sent yet.
 struct HalfSent(TcpStream);
 
 impl HalfSent {
@@ -196,10 +200,10 @@ impl HalfSent {
             Self::BODY.len()
         )
         .unwrap();
-        // The server sends this when it has accepted the request.
-        let mut go_on = [0; 25];
-        stream.read_exact(&mut go_on).unwrap();
-        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+        // The server sends this when it has read the head.
+        let mut interim = [0; 25];
+        stream.read_exact(&mut interim).unwrap();
+        assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
         Self(stream)
     }
 

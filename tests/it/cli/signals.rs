@@ -1,4 +1,4 @@
-//! Signals to a server: SIGTERM, SIGINT and SIGHUP; also while its log is not read.
+//! Signals to a server: SIGTERM, SIGINT and SIGHUP, also while nobody reads its log.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use reqwest::Client;
 use super::process::{Place, Running};
 use crate::support::{Engine, Pair};
 
-/// A drain time that is too long for a test to wait for.
+/// A drain time in seconds that is longer than the tests wait.
 const LONG: &str = "300";
 
 fn place() -> Place {
@@ -107,7 +107,7 @@ async fn a_new_certificate_is_used_on_hang_up_and_when_its_files_change() {
 
 #[test]
 fn an_unread_log_does_not_block_the_exit() {
-    // Two different ones: of two that are the same, a busy process may see one.
+    // Two different signals: a busy process may receive two equal ones as one.
     for signals in [&["TERM"][..], &["TERM", "INT"]] {
         let place =
             if signals.len() > 1 { long_drain() } else { place() }.with("MINTMARK__LOG__LEVEL", "debug");
@@ -121,14 +121,13 @@ fn an_unread_log_does_not_block_the_exit() {
         std::thread::spawn(move || ended.send(child.wait().unwrap().code()));
         let code = has_ended.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| {
             let _ = Command::new("kill").args(["-s", "KILL", &id.to_string()]).status();
-            panic!("it does not end after {signals:?}")
+            panic!("the server does not end after {signals:?}")
         });
         assert_eq!(code, Some(i32::from(signals.len() > 1)), "{signals:?}");
     }
 }
 
-/// A server whose log was read only up to the line that says that it serves; more was written since than a pipe can
-/// hold.
+/// A server whose log was read only up to the line with the message `serving`. Since then it has logged more than a pipe holds.
 fn serve_unread(place: &Place) -> Child {
     let mut command = place.shell();
     command.args(["-c", "exec \"$0\" serve", env!("CARGO_BIN_EXE_mintmark")]);
@@ -136,7 +135,7 @@ fn serve_unread(place: &Place) -> Child {
     let mut log = BufReader::with_capacity(512, child.stderr.take().unwrap());
     let line = loop {
         let mut line = String::new();
-        assert!(log.read_line(&mut line).unwrap() > 0, "it does not serve");
+        assert!(log.read_line(&mut line).unwrap() > 0, "the server ended before it served");
         if line.contains("\"message\":\"serving\"") {
             break line;
         }
@@ -150,7 +149,7 @@ fn serve_unread(place: &Place) -> Child {
         let count = stream.read(&mut reply).unwrap();
         assert!(reply[..count].starts_with(b"HTTP/1.1 404 "));
     }
-    // It stays open, unread.
+    // The pipe stays open, and is not read any more.
     child.stderr = Some(log.into_inner());
     child
 }

@@ -8,9 +8,9 @@ use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    made_listed_and_revoked,
+    tokens_are_created_listed_and_revoked,
     errors_say_what_is_wrong,
-    a_leaked_secret_is_replaced_and_its_tokens_revoked,
+    replacing_a_leaked_secret_can_revoke_its_tokens,
     revoking_a_stolen_key_revokes_its_tokens
 );
 
@@ -28,7 +28,7 @@ fn items(list: &Value) -> Vec<Value> {
     list["items"].as_array().unwrap().clone()
 }
 
-async fn made_listed_and_revoked(engine: Engine) {
+async fn tokens_are_created_listed_and_revoked(engine: Engine) {
     let (place, id) = with_client(engine, &[]);
     let tokens = |args: &[&str]| place.run(&[&["tokens"], args].concat());
     let made = tokens(&["create", &id, "--json"]).must_succeed();
@@ -95,7 +95,7 @@ async fn errors_say_what_is_wrong(engine: Engine) {
     assert_eq!(items(&tokens(&["list", &id, "--json"]).must_succeed().json()), [Value::Null; 0]);
 }
 
-async fn a_leaked_secret_is_replaced_and_its_tokens_revoked(engine: Engine) {
+async fn replacing_a_leaked_secret_can_revoke_its_tokens(engine: Engine) {
     let (place, id) = with_client(engine, &["--active-tokens", "replace", "--replace-grace-seconds", "3600"]);
     let live = || {
         let listed = items(&place.json(&["tokens", "list", &id, "--json"]));
@@ -109,7 +109,7 @@ async fn a_leaked_secret_is_replaced_and_its_tokens_revoked(engine: Engine) {
     for _ in 0..2 {
         place.run(&["tokens", "create", &id]).must_succeed();
     }
-    assert_eq!(live(), 2, "the one before has its grace");
+    assert_eq!(live(), 2, "the earlier token is still in its grace period");
     place.run(&["clients", "add-secret", &id]).must_succeed();
     assert_eq!(live(), 2);
     place

@@ -44,7 +44,7 @@ fn unknown_commands_and_options_are_usage_errors() {
 }
 
 #[test]
-fn a_noun_and_a_shell_are_helped() {
+fn help_version_and_completion_are_commands() {
     let place = Place::new(Engine::Sqlite);
     let long = place.run(&["help", "clients", "create"]).must_succeed().stdout;
     assert_eq!(long, place.run(&["clients", "create", "--help"]).must_succeed().stdout);
@@ -113,7 +113,7 @@ fn an_error_is_a_problem_object_with_json() {
 }
 
 #[test]
-fn what_is_not_set_is_said_in_words() {
+fn values_that_are_not_set_are_printed_as_words() {
     let place = Place::with_issuer(Engine::Sqlite);
     let product = place.run(&["products", "create", "gst", "--name", "GST"]).must_succeed().stdout;
     assert!(product.contains("(default)") && product.contains("(no limit)"), "{product}");
@@ -134,7 +134,7 @@ fn a_closed_output_is_not_a_failure() {
     place.run(&["migrate"]).must_succeed();
     let mut shell = place.shell();
     let program = env!("CARGO_BIN_EXE_mintmark");
-    // The reader ends before anything is written; the shell prints the exit code of the program.
+    // `true` may end before the program writes. The shell prints the exit code of the program.
     let script = format!("exec 3>&1; {{ '{program}' check; echo $? >&3; }} | true");
     let output = shell.args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "0\n");

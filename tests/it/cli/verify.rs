@@ -1,13 +1,13 @@
-//! `mintmark tokens verify`: with the database, and from outside with what a server publishes.
+//! `mintmark tokens verify`: with the database, and with `--remote`, by what a server publishes.
 
 use serde_json::json;
 
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(a_token_is_valid_until_it_is_not);
+on_both_engines!(a_token_is_valid_until_it_is_revoked);
 
-async fn a_token_is_valid_until_it_is_not(engine: Engine) {
+async fn a_token_is_valid_until_it_is_revoked(engine: Engine) {
     let mut place = Place::new(engine);
     let serving = place.serve();
     place.set("MINTMARK__SERVER__PUBLIC_URL", &serving.base);
@@ -20,7 +20,7 @@ async fn a_token_is_valid_until_it_is_not(engine: Engine) {
     let (token, jti) = (text(&token, "access_token"), text(&token, "jti"));
     place.write("token.txt", format!("{token}\n"));
 
-    // From outside it needs no settings, no database and no token of the caller.
+    // With `--remote` the command needs no settings, no database and no access token of the caller.
     let outside = Place::new(Engine::Sqlite);
     outside.write("token.txt", token);
     let from_outside = |args: &[&str]| {

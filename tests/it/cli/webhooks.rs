@@ -5,11 +5,11 @@ use serde_json::json;
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(created_changed_and_deleted);
+on_both_engines!(webhooks_are_created_changed_and_deleted);
 
 const URL: &str = "https://hooks.acme.example/in";
 
-async fn created_changed_and_deleted(engine: Engine) {
+async fn webhooks_are_created_changed_and_deleted(engine: Engine) {
     let place = Place::with_issuer(engine);
     let webhooks = |args: &[&str]| place.run(&[&["webhooks"], args].concat());
     place.run(&["workspaces", "create", "acme", "--name", "Acme"]).must_succeed();

@@ -5,9 +5,9 @@ use serde_json::json;
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(made_changed_and_deleted);
+on_both_engines!(workspaces_are_created_changed_and_deleted);
 
-async fn made_changed_and_deleted(engine: Engine) {
+async fn workspaces_are_created_changed_and_deleted(engine: Engine) {
     let place = Place::with_issuer(engine);
     let workspaces = |args: &[&str]| place.run(&[&["workspaces"], args].concat());
     for code in ["gst", "e-invoicing"] {
@@ -20,8 +20,8 @@ async fn made_changed_and_deleted(engine: Engine) {
     });
     assert_eq!(made, known);
     assert_eq!(workspaces(&["show", "acme", "--json"]).must_succeed().json(), known);
-    let drawn = workspaces(&["create", "--name", "Other", "--json"]).must_succeed().json();
-    assert!(text(&drawn, "workspace_id").starts_with("ws_"), "{drawn}");
+    let generated = workspaces(&["create", "--name", "Other", "--json"]).must_succeed().json();
+    assert!(text(&generated, "workspace_id").starts_with("ws_"), "{generated}");
     let list = workspaces(&["list", "--json"]).must_succeed().json();
     let ids: Vec<_> =
         list["items"].as_array().unwrap().iter().map(|item| text(item, "workspace_id")).collect();
@@ -54,10 +54,10 @@ async fn made_changed_and_deleted(engine: Engine) {
 
     place.run(&["clients", "create", "acme", "--label", "ERP", "--products", "gst"]).must_succeed();
     workspaces(&["delete", "acme"]).must_fail(1, &["API client"]);
-    let drawn = text(&drawn, "workspace_id");
-    let deleted = workspaces(&["delete", drawn, "--json"]).must_succeed().json();
-    assert_eq!(deleted, json!({ "workspace_id": drawn, "deleted": true }));
-    workspaces(&["create", drawn, "--name", "Again"]).must_fail(1, &["never used again"]);
-    workspaces(&["show", drawn]).must_fail(1, &["workspace not found", "mintmark workspaces list"]);
+    let generated = text(&generated, "workspace_id");
+    let deleted = workspaces(&["delete", generated, "--json"]).must_succeed().json();
+    assert_eq!(deleted, json!({ "workspace_id": generated, "deleted": true }));
+    workspaces(&["create", generated, "--name", "Again"]).must_fail(1, &["never used again"]);
+    workspaces(&["show", generated]).must_fail(1, &["workspace not found", "mintmark workspaces list"]);
     workspaces(&["create", "no space", "--name", "x"]).must_fail(2, &["WORKSPACE_ID must"]);
 }

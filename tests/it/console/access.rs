@@ -1,4 +1,4 @@
-//! Who may see and do what, and forms that were forged.
+//! What each role may see and do, and that forged forms are refused.
 
 use mintmark::model::operator::Role;
 use serde_json::json;
@@ -7,16 +7,16 @@ use super::{NEW, client_of, create, furnish, new_client_form};
 use crate::support::{Browser, Engine, HtmlForm, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_form_is_taken_from_its_own_page_only,
-    bodies_that_are_no_forms_are_refused,
+    a_form_is_accepted_only_from_a_page_of_the_console,
+    bodies_that_are_not_forms_are_refused,
     a_cookie_and_a_bearer_token_together_are_refused,
-    a_viewer_looks_and_does_not_change,
-    another_workspace_does_not_exist,
-    the_pages_of_an_operator_of_two_workspaces,
+    a_viewer_can_look_but_not_change,
+    another_workspace_looks_like_one_that_does_not_exist,
+    an_operator_of_two_workspaces_has_a_role_in_each,
     a_session_that_has_ended_leads_to_sign_in,
 );
 
-async fn a_form_is_taken_from_its_own_page_only(engine: Engine) {
+async fn a_form_is_accepted_only_from_a_page_of_the_console(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -50,7 +50,7 @@ async fn a_form_is_taken_from_its_own_page_only(engine: Engine) {
     assert_eq!(app.database.number("SELECT COUNT(*) FROM api_clients").await, 1);
 }
 
-async fn bodies_that_are_no_forms_are_refused(engine: Engine) {
+async fn bodies_that_are_not_forms_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -80,12 +80,12 @@ async fn a_cookie_and_a_bearer_token_together_are_refused(engine: Engine) {
     let cookie = format!("mintmark={}", browser.cookie("mintmark").unwrap());
     let both = admin.request(reqwest::Method::GET, "/console/workspaces").header("cookie", &cookie);
     assert_eq!(both.send().await.unwrap().status(), 400);
-    // The cookie alone opens nothing of the management API.
+    // The cookie alone gives no access to the management API.
     let api = app.request(reqwest::Method::GET, "/v1/products").header("cookie", &cookie);
     assert_eq!(api.send().await.unwrap().status(), 401);
 }
 
-async fn a_viewer_looks_and_does_not_change(engine: Engine) {
+async fn a_viewer_can_look_but_not_change(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let root = app.platform_admin().await;
@@ -123,7 +123,7 @@ async fn a_viewer_looks_and_does_not_change(engine: Engine) {
     assert!(root.get(&client).await.says("Never used"));
 }
 
-async fn another_workspace_does_not_exist(engine: Engine) {
+async fn another_workspace_looks_like_one_that_does_not_exist(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     admin.workspace("rival", json!({"name": "Rival Ltd"})).await;
@@ -135,7 +135,7 @@ async fn another_workspace_does_not_exist(engine: Engine) {
     let without_id = |page: &crate::support::Page| {
         page.html.replace(page.header("x-request-id"), "").replace(&page.path, "")
     };
-    assert_eq!(without_id(&nothing), without_id(&theirs), "the same page, whether it exists or not");
+    assert_eq!(without_id(&nothing), without_id(&theirs), "the page does not show whether it exists");
     for path in [NEW.to_owned(), client.clone()].into_iter().chain(
         ["/secrets", "/tokens", "/history", "/edit", "/change", "/delete", "/first-call", "/watch", "/usage"]
             .map(|part| format!("{client}{part}")),
@@ -153,7 +153,7 @@ async fn another_workspace_does_not_exist(engine: Engine) {
     assert!(!home.says("Acme"), "{}", home.text());
 }
 
-async fn the_pages_of_an_operator_of_two_workspaces(engine: Engine) {
+async fn an_operator_of_two_workspaces_has_a_role_in_each(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     admin.workspace("second", json!({"name": "Second"})).await;

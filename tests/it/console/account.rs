@@ -6,10 +6,10 @@ use crate::support::{Authenticator, Browser, Engine, TestApp, on_both_engines};
 on_both_engines!(
     a_second_passkey_ends_other_sessions_and_renews_this_one,
     passkeys_are_renamed_and_removed,
-    the_last_way_in_stays,
-    passkeys_of_others_do_not_exist,
+    the_last_way_to_sign_in_cannot_be_removed,
+    a_passkey_of_somebody_else_is_not_found,
     a_password_is_changed_and_other_sessions_end,
-    an_authenticator_app_is_set_up_again,
+    a_new_authenticator_app_replaces_the_old_one,
     recovery_codes_are_shown_until_they_are_stored,
     sessions_are_listed_and_ended,
 );
@@ -32,7 +32,7 @@ async fn a_second_passkey_ends_other_sessions_and_renews_this_one(engine: Engine
     assert_ne!(browser.cookie("mintmark").unwrap(), before);
     assert_eq!(other.get("/console/account").await.status, 303);
     assert_eq!(sign_in_with(&named_browser(&app), &mut second).await.status, 303);
-    // The same one again is refused, and says so.
+    // Registering the same passkey again is refused, and the page says why.
     let form = browser.get("/console/account/passkeys/new").await.form("/passkeys/new");
     let answer = second.register(&options(&browser, &form).await);
     let page = browser.send(&form.with("credential", &answer)).await.must_be(409);
@@ -62,7 +62,7 @@ async fn passkeys_are_renamed_and_removed(engine: Engine) {
     browser.get(&path).await.must_be(404);
 }
 
-async fn the_last_way_in_stays(engine: Engine) {
+async fn the_last_way_to_sign_in_cannot_be_removed(engine: Engine) {
     let app = named_app(engine).await;
     let browser = named_browser(&app);
     let passkey = Person::new(&app, "ada@example.com").await.set_up_passkey(&browser).await;
@@ -72,7 +72,7 @@ async fn the_last_way_in_stays(engine: Engine) {
     assert_eq!(page.link("Back to your account"), "/console/account");
 }
 
-async fn passkeys_of_others_do_not_exist(engine: Engine) {
+async fn a_passkey_of_somebody_else_is_not_found(engine: Engine) {
     let app = named_app(engine).await;
     let (browser, theirs) = (named_browser(&app), named_browser(&app));
     Person::new(&app, "ada@example.com").await.set_up_passkey(&browser).await;
@@ -105,7 +105,7 @@ async fn a_password_is_changed_and_other_sessions_end(engine: Engine) {
     );
 }
 
-async fn an_authenticator_app_is_set_up_again(engine: Engine) {
+async fn a_new_authenticator_app_replaces_the_old_one(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     let mut ada = Person::new(&app, "ada@example.com").await.set_up(&app, &browser).await;
@@ -124,7 +124,7 @@ async fn an_authenticator_app_is_set_up_again(engine: Engine) {
     let page = visitor.send(&page.form("/code").with("code", &ada.code(&app))).await.must_be(422);
     ada.key = key;
     visitor.send(&page.form("/code").with("code", &ada.code(&app))).await.must_be(303);
-    // The next key is another one.
+    // The page offers a new key each time.
     assert_ne!(key_on(&browser.get("/console/account/authenticator").await), ada.key);
 }
 
@@ -135,7 +135,7 @@ async fn recovery_codes_are_shown_until_they_are_stored(engine: Engine) {
     let page = browser.get("/console/account/recovery-codes").await.must_be(200);
     let shown = browser.submit(&page.form("/recovery-codes")).await.must_be(200);
     let codes = shown.by_id("codes");
-    assert_eq!(browser.get(&shown.path).await.by_id("codes"), codes, "it may be loaded again");
+    assert_eq!(browser.get(&shown.path).await.by_id("codes"), codes, "the page may be reloaded");
     assert_ne!(codes, ada.codes.join(" "));
     // Another browser of the same person does not see them.
     let other = Browser::new(&app);
@@ -145,7 +145,7 @@ async fn recovery_codes_are_shown_until_they_are_stored(engine: Engine) {
     assert_eq!(page.path, "/console/account");
     let page = browser.get(&shown.path).await.must_be(410);
     assert_eq!(page.link("Make new recovery codes"), "/console/account/recovery-codes");
-    // Ten minutes are enough too.
+    // After ten minutes they are no longer shown either.
     let page = browser.get("/console/account/recovery-codes").await.must_be(200);
     let shown = browser.submit(&page.form("/recovery-codes")).await.must_be(200);
     app.clock.advance(600);
@@ -167,11 +167,11 @@ async fn sessions_are_listed_and_ended(engine: Engine) {
         page.text()
     );
     let ends: Vec<_> = page.forms().into_iter().filter(|form| form.action.ends_with("/end")).collect();
-    assert_eq!(ends.len(), 3, "all but this one");
+    assert_eq!(ends.len(), 3, "every session but this one can be ended");
     let page = browser.submit(&ends[0]).await.must_be(200);
     assert_eq!(page.forms().iter().filter(|form| form.action.ends_with("/end")).count(), 2);
     browser.submit(&ends[0]).await.must_be(200);
-    // The session of somebody else is not one of theirs.
+    // Nobody can end a session of somebody else.
     let theirs = Browser::new(&app);
     Person::new(&app, "bob@example.com").await.set_up(&app, &theirs).await;
     let csrf = theirs.get("/console/account").await.form("/sign-out").value("csrf").to_owned();

@@ -1,17 +1,17 @@
-//! What every address of the console has in common: files that are kept, errors that are pages, headers that protect.
+//! What holds for the whole console: errors are HTML pages, assets are cached, and links start with the path of the public URL.
 
 use reqwest::Method;
 
 use crate::support::{Browser, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    what_is_not_there_is_a_page,
-    files_are_kept_until_they_change,
-    the_console_is_served_where_management_is,
-    below_the_path_of_the_issuer,
+    an_unknown_path_gets_an_error_page,
+    assets_are_cached_until_they_change,
+    with_a_management_listener_the_public_one_serves_no_console,
+    links_start_with_the_path_of_the_public_url,
 );
 
-async fn what_is_not_there_is_a_page(engine: Engine) {
+async fn an_unknown_path_gets_an_error_page(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     for path in ["/console/nothing", "/console/api-clients/a/b/c", "/console/assets/none.css"] {
@@ -25,12 +25,12 @@ async fn what_is_not_there_is_a_page(engine: Engine) {
     assert_eq!(response.status(), 405);
     assert_eq!(response.headers()["allow"], "GET, HEAD");
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
-    // A page shows nothing of the request.
+    // An error page repeats nothing of the request.
     let page = browser.get("/console/%3Cscript%3Ealert(1)%3C/script%3E?x=%22%3E%3Cb%3E").await.must_be(404);
     assert!(!page.html.contains("alert"), "{}", page.html);
 }
 
-async fn files_are_kept_until_they_change(engine: Engine) {
+async fn assets_are_cached_until_they_change(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     let page = browser.get("/console/nothing").await;
@@ -54,17 +54,17 @@ async fn files_are_kept_until_they_change(engine: Engine) {
         assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
         lines += script.html.lines().count();
     }
-    assert!(lines <= 150, "the scripts are to stay small: {lines} lines");
+    assert!(lines <= 150, "the scripts must have at most 150 lines together, not {lines}");
 }
 
-async fn the_console_is_served_where_management_is(engine: Engine) {
+async fn with_a_management_listener_the_public_one_serves_no_console(engine: Engine) {
     let app = TestApp::start_with(engine, "server.management_listen = \"127.0.0.1:0\"").await;
     let response = app.get("/console/assets/console.css").await;
     assert_eq!(response.status(), 404);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
 }
 
-async fn below_the_path_of_the_issuer(engine: Engine) {
+async fn links_start_with_the_path_of_the_public_url(engine: Engine) {
     let app = TestApp::start_with(engine, "server.public_url = \"{base}/tenant\"").await;
     let browser = Browser::new(&app);
     for path in ["/console/nothing", "/tenant/console/nothing"] {

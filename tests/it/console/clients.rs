@@ -8,19 +8,19 @@ use super::{client_of, create, furnish};
 use crate::support::{Browser, Credentials, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    the_test_panel_says_what_the_erp_would_get,
-    settings_are_changed_for_the_version_that_was_seen,
-    what_ends_is_counted_before_it_does,
+    the_test_panel_says_what_a_token_request_would_get,
+    settings_that_changed_meanwhile_are_not_overwritten,
+    disabling_counts_the_live_tokens_and_deleting_asks_for_the_label,
     tokens_are_listed_and_revoked,
     the_author_of_a_token_is_named,
-    states_have_reasons,
-    a_client_that_does_not_exist,
-    refusals_are_seen_with_their_reason,
-    what_the_others_do_is_read_or_asked_again,
-    the_list_is_sorted_by_what_its_columns_show,
+    each_state_is_shown_with_its_reason,
+    an_unknown_client_is_not_found,
+    a_refused_token_request_is_shown_with_its_reason,
+    an_unreadable_overlap_and_a_sixth_secret_are_refused_at_the_field,
+    the_list_is_sorted_only_by_columns_that_it_shows,
 );
 
-async fn the_test_panel_says_what_the_erp_would_get(engine: Engine) {
+async fn the_test_panel_says_what_a_token_request_would_get(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -42,7 +42,7 @@ async fn the_test_panel_says_what_the_erp_would_get(engine: Engine) {
         assert!(page.says(says), "{typed}: {}", page.text());
         assert!(typed.is_empty() || !page.html.contains(&typed), "the secret is not shown again");
         assert!(page.says("This client accepts calls from any address"), "{}", page.text());
-        assert!(page.says("Never used"), "no use is noted: {}", page.text());
+        assert!(page.says("Never used"), "no use is recorded: {}", page.text());
     }
     assert_eq!(app.database.number("SELECT COUNT(*) FROM audit_events").await, events);
     let path = format!("/v1/api-clients/{}", client.rsplit('/').next().unwrap());
@@ -54,7 +54,7 @@ async fn the_test_panel_says_what_the_erp_would_get(engine: Engine) {
     assert!(!app.database.session().await.everything().await.contains(&secret));
 }
 
-async fn settings_are_changed_for_the_version_that_was_seen(engine: Engine) {
+async fn settings_that_changed_meanwhile_are_not_overwritten(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -70,10 +70,10 @@ async fn settings_are_changed_for_the_version_that_was_seen(engine: Engine) {
         .with("allowed_ips", "10.0.0.1\n10.1.0.0/16");
     let saved = browser.submit(&changed).await.must_be(200);
     assert!(saved.says("Your changes are saved") && saved.says("10.0.0.1, 10.1.0.0/16"), "{}", saved.text());
-    // The form was for the version before.
+    // This form was loaded before that change.
     let late = browser.send(&form.with("label", "SAP 3")).await.must_be(422);
     assert!(late.says("Somebody else changed this client"), "{}", late.text());
-    // Everything that the form does not show stays as it was.
+    // A change of the label leaves everything else as it was.
     let path = format!("/v1/api-clients/{id}");
     admin
         .patch(
@@ -88,7 +88,7 @@ async fn settings_are_changed_for_the_version_that_was_seen(engine: Engine) {
     assert_eq!(record["metadata"]["owner"], "finance");
     assert_eq!(record["token_expiry"]["seconds"], 3601);
     assert_eq!(record["products"], json!(["e-invoicing", "gst"]));
-    // Pairs are changed, added and removed by their lines.
+    // Each line of the metadata field is one pair.
     let form = browser.get(&format!("{client}/change")).await.form("/change");
     let bad = browser.send(&form.clone().with("metadata", "owner")).await.must_be(422);
     assert!(bad.by_id("metadata-error").contains("name=value"), "{}", bad.text());
@@ -97,7 +97,7 @@ async fn settings_are_changed_for_the_version_that_was_seen(engine: Engine) {
     assert_eq!(record["metadata"], json!({"cost": "a=b"}));
 }
 
-async fn what_ends_is_counted_before_it_does(engine: Engine) {
+async fn disabling_counts_the_live_tokens_and_deleting_asks_for_the_label(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -106,14 +106,18 @@ async fn what_ends_is_counted_before_it_does(engine: Engine) {
         .await;
     let home = format!("/console/api-clients/{}", client.client_id);
     let confirm = browser.get(&format!("{home}/disable")).await.must_be(200);
-    assert!(confirm.says("which are not recorded, are refused too. They come back"), "{}", confirm.text());
+    assert!(
+        confirm.says("which are not recorded, are refused too. They are accepted again"),
+        "{}",
+        confirm.text()
+    );
     for _ in 0..3 {
         app.access_token(&client, &[]).await;
     }
     let settings = browser.get(&format!("{home}/edit")).await.must_be(200);
     assert!(settings.says("3 live tokens, 3 of them never-expiring"), "{}", settings.text());
     let confirm = browser.get(&format!("{home}/disable")).await.must_be(200);
-    let words = "3 live tokens, 3 of them never-expiring, and all of a short life, which are not recorded, are refused. They come back";
+    let words = "3 live tokens, 3 of them never-expiring, and all short-lived tokens, which are not recorded, are refused. They are accepted again";
     assert!(confirm.says(words), "{}", confirm.text());
     let disabled = browser.submit(&confirm.form("/disable")).await.must_be(200);
     assert!(disabled.says("Disabled by an administrator"), "{}", disabled.text());
@@ -184,7 +188,7 @@ async fn the_author_of_a_token_is_named(engine: Engine) {
     }
 }
 
-async fn states_have_reasons(engine: Engine) {
+async fn each_state_is_shown_with_its_reason(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -196,7 +200,7 @@ async fn states_have_reasons(engine: Engine) {
     app.access_token(&Credentials { ..client.clone() }, &[]).await;
     assert!(browser.get(&home).await.says("called at 14:13"));
     admin.patch("/v1/workspaces/acme", &json!({"status": "suspended"})).await;
-    assert!(browser.get(&home).await.says("Suspended its workspace is suspended since 21 Sep 2026"));
+    assert!(browser.get(&home).await.says("Suspended its workspace has been suspended since 21 Sep 2026"));
     admin.patch("/v1/workspaces/acme", &json!({"status": "active"})).await;
     let secrets = browser.get(&format!("{home}/secrets")).await.must_be(200);
     let link = secrets.link(&format!("Delete the secret ending in {}", &client.client_secret[49..]));
@@ -209,7 +213,7 @@ async fn states_have_reasons(engine: Engine) {
     assert!(browser.get(&home).await.says("Ended on 1 Oct 2026"), "{}", browser.get(&home).await.text());
 }
 
-async fn a_client_that_does_not_exist(engine: Engine) {
+async fn an_unknown_client_is_not_found(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -233,7 +237,7 @@ async fn a_client_that_does_not_exist(engine: Engine) {
     }
 }
 
-async fn refusals_are_seen_with_their_reason(engine: Engine) {
+async fn a_refused_token_request_is_shown_with_its_reason(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -257,7 +261,7 @@ async fn refusals_are_seen_with_their_reason(engine: Engine) {
     assert!(live.html.contains("SAP called at 14:14 from 127.0.0.1"), "{}", live.html);
 }
 
-async fn what_the_others_do_is_read_or_asked_again(engine: Engine) {
+async fn an_unreadable_overlap_and_a_sixth_secret_are_refused_at_the_field(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -267,9 +271,13 @@ async fn what_the_others_do_is_read_or_asked_again(engine: Engine) {
     for unreadable in ["soon", "1 hour", "9999999999999999999"] {
         let again = browser.send(&form.clone().with("overlap", unreadable)).await.must_be(422);
         let said = again.by_id("overlap-error");
-        assert!(said.ends_with("Select how long the other secrets go on."), "{unreadable}: {said}");
+        assert!(said.ends_with("Select how long the other secrets stay valid."), "{unreadable}: {said}");
     }
-    assert_eq!(app.database.number("SELECT COUNT(*) FROM client_secrets").await, 2, "one of bootstrap too");
+    assert_eq!(
+        app.database.number("SELECT COUNT(*) FROM client_secrets").await,
+        2,
+        "one of them is of the client that `bootstrap` made"
+    );
     for _ in 1..5 {
         let page = browser.get(&format!("{here}/secrets/new")).await.must_be(200);
         browser.submit(&page.form("/secrets/new")).await.must_be(200);
@@ -278,7 +286,7 @@ async fn what_the_others_do_is_read_or_asked_again(engine: Engine) {
     assert!(full.by_id("overlap-error").contains("has 5 live secrets"), "{}", full.text());
 }
 
-async fn the_list_is_sorted_by_what_its_columns_show(engine: Engine) {
+async fn the_list_is_sorted_only_by_columns_that_it_shows(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -286,6 +294,6 @@ async fn the_list_is_sorted_by_what_its_columns_show(engine: Engine) {
     let list = browser.get("/console/workspaces/acme/api-clients?sort=label").await.must_be(200);
     let sorted: Vec<&str> = list.html.split("api-clients?sort=").skip(1).collect();
     let names = sorted.iter().map(|rest| rest.split('"').next().unwrap()).collect::<Vec<_>>();
-    // The lifetime of tokens is no order of the list; the end of a client, by which it could be sorted, is no column.
+    // The list has no column for the end of a client, by which the management API can sort too.
     assert_eq!(names, ["-label", "-last_token"]);
 }

@@ -1,4 +1,4 @@
-//! *Settings* → *Integration* → *API Clients* → *Create API Client* → secret → *Generate Access Token* → token.
+//! The way to a token: *Settings* → *Integration* → *API Clients* → *Create API Client* → secret → *Generate Access Token*.
 
 use mintmark::model::operator::Role;
 use serde_json::json;
@@ -7,23 +7,23 @@ use super::{NEW, client_of, create, furnish, new_client_form};
 use crate::support::{Browser, Credentials, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    the_path_of_the_tutorial,
-    a_summary_in_plain_words_before_anything_is_created,
-    tally_gets_its_token_pasted_also_without_a_script,
-    what_is_wrong_is_said_at_the_top_and_at_the_field,
+    a_client_is_created_and_gets_a_token,
+    a_summary_is_shown_before_anything_is_created,
+    choosing_tally_selects_pasting_a_token_also_without_scripts,
+    errors_are_shown_at_the_top_and_at_their_fields,
     what_is_not_allowed_is_greyed_out_with_the_reason,
-    lists_are_searched_filtered_sorted_and_cut,
+    the_list_is_searched_filtered_sorted_and_shown_in_pages,
     without_a_session_every_page_leads_to_sign_in,
-    the_same_below_the_path_of_the_issuer,
-    an_outage_is_a_page_that_says_so,
+    a_client_is_created_below_the_path_of_the_public_url,
+    an_outage_gets_a_page_that_says_so,
 );
 
-async fn the_path_of_the_tutorial(engine: Engine) {
+async fn a_client_is_created_and_gets_a_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
 
-    // One workspace beside the platform's own: the start page leads to its clients.
+    // With one workspace besides the built-in one, the start page leads to the clients of that workspace.
     let list = browser.open("/console").await.must_be(200);
     assert_eq!(list.path, "/console/workspaces/acme/api-clients");
     assert!(list.says("Settings Integration") && list.says("No API clients yet"), "{}", list.text());
@@ -48,7 +48,7 @@ async fn the_path_of_the_tutorial(engine: Engine) {
     ] {
         assert!(form_page.says(word), "{word}: {}", form_page.text());
     }
-    assert!(form_page.says("1 Jan 2200"), "what never comes to: {}", form_page.text());
+    assert!(form_page.says("1 Jan 2200"), "the `exp` of tokens that never expire: {}", form_page.text());
     let form = form_page
         .form("/api-clients/new")
         .with("label", "SAP S/4HANA production")
@@ -61,7 +61,7 @@ async fn the_path_of_the_tutorial(engine: Engine) {
     let draft = browser.submit(&form).await.must_be(200);
     assert!(draft.path.starts_with("/console/drafts/"), "{}", draft.path);
     assert!(
-        draft.says("This client may open E-Invoicing and GST from 127.0.0.0/8; its tokens never expire until you revoke them."),
+        draft.says("This client may open E-Invoicing and GST from 127.0.0.0/8; its tokens are valid until you revoke them."),
         "{}",
         draft.text()
     );
@@ -79,19 +79,19 @@ async fn the_path_of_the_tutorial(engine: Engine) {
     let curl = shown.by_id("guide-curl");
     assert!(curl.contains(&format!("-u '{}:{}'", client.client_id, client.client_secret)), "{curl}");
 
-    // *Test it now* runs everything but the signature, and notes nothing.
+    // *Test it now* checks all that a token request checks, but signs and records nothing.
     let tested = browser.get(&shown.link("Test it now").replace("#test", "")).await.must_be(200);
     assert!(tested.says("A token request would succeed"), "{}", tested.text());
     assert!(tested.says("Not tested from here: this client accepts 127.0.0.0/8."), "{}", tested.text());
     assert!(tested.says("Waiting for the first call"), "{}", tested.text());
-    // The secret works, and the page sees the call.
+    // The secret works, and the page shows the call.
     let token = app.access_token(&client, &[]).await;
-    let length: usize = length_said(&shown.text());
+    let length: usize = announced_length(&shown.text());
     assert!(token.len().abs_diff(length) <= 8, "{} and {length}", token.len());
     let live = browser.get(&format!("/console/api-clients/{}/first-call", client.client_id)).await;
     assert!(live.html.contains("SAP S/4HANA production called at 14:13"), "{}", live.html);
 
-    // Stored, and on to the token.
+    // After *I have stored it*, the overview leads to generating a token.
     let overview = browser.submit(&shown.form("/stored")).await.must_be(200);
     assert!(overview.says("erased here"), "{}", overview.text());
     let generate = browser.get(&overview.link("Generate Access Token")).await.must_be(200);
@@ -124,12 +124,13 @@ async fn the_path_of_the_tutorial(engine: Engine) {
     );
 }
 
-fn length_said(text: &str) -> usize {
+/// The length of a token that the page announces: “About N …”.
+fn announced_length(text: &str) -> usize {
     let after = text.split("About ").nth(1).unwrap();
     after.split(' ').next().unwrap().parse().unwrap()
 }
 
-async fn a_summary_in_plain_words_before_anything_is_created(engine: Engine) {
+async fn a_summary_is_shown_before_anything_is_created(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
@@ -137,7 +138,7 @@ async fn a_summary_in_plain_words_before_anything_is_created(engine: Engine) {
     assert!(draft.says("This client may open E-Invoicing from any address; its tokens expire after 1 hour."));
     let list = browser.get("/console/workspaces/acme/api-clients").await;
     assert!(list.says("No API clients yet"), "{}", list.text());
-    // *Change* leads back to the filled form, and the changed form to the same summary.
+    // *Change* leads back to the filled-in form, and the changed form leads to the same summary.
     let again = browser.get(&draft.link("Change")).await.must_be(200);
     let form = again.form("/api-clients/new");
     assert_eq!((form.value("label"), form.value("product")), ("Oracle", "e-invoicing"));
@@ -146,13 +147,13 @@ async fn a_summary_in_plain_words_before_anything_is_created(engine: Engine) {
         .await;
     assert_eq!(changed.path, draft.path);
     assert!(changed.says("its tokens expire after 45 minutes"), "{}", changed.text());
-    // An hour later it is forgotten.
+    // After an hour the draft is gone.
     app.clock.advance(3600);
     let browser = app.signed_in("ann@acme.example").await;
     browser.get(&draft.path).await.must_be(404);
 }
 
-async fn tally_gets_its_token_pasted_also_without_a_script(engine: Engine) {
+async fn choosing_tally_selects_pasting_a_token_also_without_scripts(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -160,18 +161,18 @@ async fn tally_gets_its_token_pasted_also_without_a_script(engine: Engine) {
     assert_eq!((form.value("how"), form.value("erp_shown")), ("itself", "other"));
     let draft = browser.submit(&form.with("erp", "tally")).await.must_be(200);
     assert!(draft.says("I paste one token"), "{}", draft.text());
-    // Who chooses otherwise has seen that it is Tally.
+    // This form was shown with Tally selected, so another choice in it is deliberate and is kept.
     let again = browser.get(&draft.link("Change")).await.must_be(200).form("/api-clients/new");
     assert_eq!((again.value("how"), again.value("erp_shown")), ("paste", "tally"));
     let draft = browser.submit(&again.with("how", "itself")).await.must_be(200);
     assert!(draft.says("It asks by itself"), "{}", draft.text());
-    // A script has chosen before: its form does not say what it was shown with.
+    // With scripts, the page itself selects pasting for Tally. Its form has no `erp_shown`, and what was chosen is kept.
     let scripted = new_client_form(&browser, "Goa").await.with("erp", "tally").with("erp_shown", "");
     let draft = browser.submit(&scripted).await.must_be(200);
     assert!(draft.says("It asks by itself"), "{}", draft.text());
 }
 
-async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
+async fn errors_are_shown_at_the_top_and_at_their_fields(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -204,7 +205,7 @@ async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
         assert!(page.by_id(&format!("{field}-error")).contains(words), "{field}");
         assert!(page.html.contains(&format!(" id=\"{field}\"")), "{field}");
     }
-    // Of an address that is too long, it is said which part.
+    // If an address is too long, the error says which part of it is.
     for (address, words) in [
         (
             format!("{}@acme.example", "a".repeat(65)),
@@ -222,7 +223,7 @@ async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
         let page = browser.send(&bad.clone().with("emails", &address)).await.must_be(422);
         assert!(page.by_id("emails-error").ends_with(words), "{}", page.by_id("emails-error"));
     }
-    // What was typed is kept, and the corrected form goes on.
+    // What was typed is kept, and the corrected form is accepted.
     let again = page.form("/api-clients/new");
     assert_eq!(again.value("description"), "kept as typed");
     assert_eq!(again.value("emails"), "ok@acme.example\nfinance");
@@ -254,7 +255,7 @@ async fn what_is_not_allowed_is_greyed_out_with_the_reason(engine: Engine) {
     assert!(
         page.says("E-Invoicing not allowed in this workspace") || page.says("not allowed in this workspace")
     );
-    // A product that does not allow it says so, and the form is refused.
+    // A product without tokens that never expire says so, and a form that asks for them is refused.
     let page = browser.get(NEW).await.must_be(200);
     assert!(
         page.says("short · no tokens that never expire · tokens for at most 10 minutes"),
@@ -265,13 +266,13 @@ async fn what_is_not_allowed_is_greyed_out_with_the_reason(engine: Engine) {
         page.form("/api-clients/new").with("label", "x").with("product", "short").with("expiration", "never");
     let refused = browser.send(&form).await.must_be(422);
     assert!(refused.by_id("expiration-error").contains("does not allow tokens that never expire"));
-    // A viewer has no such form.
+    // A viewer cannot open this form.
     let viewer = app.operator("eve@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;
     let page = viewer.get(NEW).await.must_be(403);
     assert!(page.says("You can look, but not change"), "{}", page.text());
 }
 
-async fn lists_are_searched_filtered_sorted_and_cut(engine: Engine) {
+async fn the_list_is_searched_filtered_sorted_and_shown_in_pages(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -286,7 +287,7 @@ async fn lists_are_searched_filtered_sorted_and_cut(engine: Engine) {
     let second = browser.get(&first.link("Next page")).await.must_be(200);
     assert!(second.says("ERP 50") && second.says("ERP 51") && !second.says("ERP 49"), "{}", second.text());
     assert!(second.says("First page"));
-    // A page of one list is not a page of another.
+    // The cursor of one order is refused in another.
     let after = first.link("Next page").replace("sort=label", "sort=-label");
     browser.get(&after).await.must_be(400);
     let found = browser.get(&format!("{list}?label=erp+51&product=e-invoicing")).await.must_be(200);
@@ -303,7 +304,7 @@ async fn without_a_session_every_page_leads_to_sign_in(engine: Engine) {
     assert_eq!(apart.get("/").await.headers()["location"], "/docs");
     let app = TestApp::start(engine).await;
     assert_eq!(app.get("/").await.headers()["location"], "/console");
-    // Who is not signed in is led to sign-in, with the way back.
+    // Without a session, a page redirects to the sign-in page and names the page to return to.
     let browser = Browser::new(&app);
     let page = browser.get("/console/workspaces/acme/api-clients?label=a").await;
     assert_eq!(
@@ -316,7 +317,7 @@ async fn without_a_session_every_page_leads_to_sign_in(engine: Engine) {
     assert_eq!(browser.get(&client_of(&shown)).await.status, 303);
 }
 
-async fn the_same_below_the_path_of_the_issuer(engine: Engine) {
+async fn a_client_is_created_below_the_path_of_the_public_url(engine: Engine) {
     let app = TestApp::start_with(engine, "server.public_url = \"{base}/tenant\"").await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -333,7 +334,7 @@ async fn the_same_below_the_path_of_the_issuer(engine: Engine) {
     assert_eq!(shown.by_id("token-url"), format!("{}/tenant/oauth2/token", app.base));
 }
 
-async fn an_outage_is_a_page_that_says_so(engine: Engine) {
+async fn an_outage_gets_a_page_that_says_so(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;

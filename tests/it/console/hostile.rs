@@ -5,12 +5,16 @@ use serde_json::json;
 use super::{NEW, client_of, furnish, new_client_form};
 use crate::support::{Engine, TestApp, on_both_engines};
 
-on_both_engines!(text_is_only_text, what_hides_or_breaks_lines_is_refused, large_fields_are_answered);
+on_both_engines!(
+    hostile_text_is_shown_as_text,
+    invisible_characters_line_breaks_and_invalid_values_are_refused,
+    large_fields_get_an_error_page,
+);
 
 const HOSTILE: &str =
     "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}${7*7}=cmd|' /C calc'!A0";
 
-async fn text_is_only_text(engine: Engine) {
+async fn hostile_text_is_shown_as_text(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let body = json!({"name": HOSTILE});
@@ -50,7 +54,7 @@ async fn text_is_only_text(engine: Engine) {
         );
         assert!(page.says("alert(1)") || page.says("alert"), "{} does not show it", page.path);
     }
-    // Searching, and addresses.
+    // The same in a search and in paths.
     let query: String = reqwest::Url::parse_with_params("http://h/", [("label", HOSTILE)])
         .unwrap()
         .query()
@@ -68,7 +72,7 @@ async fn text_is_only_text(engine: Engine) {
     }
 }
 
-async fn what_hides_or_breaks_lines_is_refused(engine: Engine) {
+async fn invisible_characters_line_breaks_and_invalid_values_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -99,7 +103,7 @@ async fn what_hides_or_breaks_lines_is_refused(engine: Engine) {
     }
 }
 
-async fn large_fields_are_answered(engine: Engine) {
+async fn large_fields_get_an_error_page(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;

@@ -6,6 +6,7 @@ mod base;
 mod clients;
 mod create;
 mod hostile;
+mod pages;
 mod person;
 mod reveals;
 mod sign_in;
@@ -16,7 +17,7 @@ use serde_json::json;
 
 use crate::support::{Administrator, Browser, HtmlForm, Page, TestApp};
 
-/// Three products and the workspace `acme`, as the pages need them.
+/// Creates three products and the workspace `acme`.
 async fn furnish(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     admin.product("e-invoicing", json!({"name": "E-Invoicing"})).await;
@@ -33,7 +34,7 @@ async fn furnish(app: &TestApp) -> Administrator<'_> {
 
 const NEW: &str = "/console/workspaces/acme/api-clients/new";
 
-/// The form of a new client, filled in with what it needs.
+/// The form of a new client, filled in with this label and one product.
 async fn new_client_form(browser: &Browser<'_>, label: &str) -> HtmlForm {
     let page = browser.get(NEW).await.must_be(200);
     page.form("/api-clients/new").with("label", label).with("product", "e-invoicing")
@@ -49,4 +50,3 @@ async fn create(browser: &Browser<'_>, label: &str) -> Page {
 fn client_of(shown: &Page) -> String {
     format!("/console/api-clients/{}", shown.by_id("client-id"))
 }
-mod pages;

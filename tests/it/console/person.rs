@@ -1,4 +1,4 @@
-//! People who sign in to the console, as tests need them: created, set up by their link, signed in.
+//! Operators for tests of the sign-in pages: created, set up through their setup link, signed in.
 
 use mintmark::kernel::{Manager, Precondition};
 use mintmark::model::member::Member;
@@ -11,29 +11,30 @@ use crate::support::{Authenticator, Browser, Engine, HtmlForm, Page, TestApp};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// An app at a host name, so that it has passkeys.
+/// An app whose public URL has a host name, which passkeys need.
 pub(crate) async fn named_app(engine: Engine) -> TestApp {
     TestApp::start_with(engine, "server.public_url = \"http://localhost:{port}\"").await
 }
 
-/// A browser at that name.
+/// A browser that opens the app of [`named_app`] by its host name.
 pub(crate) fn named_browser(app: &TestApp) -> Browser<'_> {
     Browser::at(app, &app.base.replace("127.0.0.1", "localhost"))
 }
 
-/// Someone with a setup link.
+/// An operator with a setup link.
 pub(crate) struct Person {
     pub(crate) operator_id: String,
     pub(crate) email: String,
-    /// The path of the link.
+    /// The path of the setup link.
     pub(crate) link: String,
-    /// The key of the authenticator app.
+    /// The key of the authenticator app; empty before it is set up.
     pub(crate) key: Vec<u8>,
+    /// The recovery codes; empty before the authenticator app is set up.
     pub(crate) codes: Vec<String>,
 }
 
 impl Person {
-    /// A platform administrator of that address.
+    /// A platform administrator with this email address.
     pub(crate) async fn new(app: &TestApp, email: &str) -> Self {
         Self::with(app, email, vec![Role::PlatformAdmin]).await
     }
@@ -57,26 +58,26 @@ impl Person {
         }
     }
 
-    /// Changes their record.
+    /// Changes the operator, as the command line does.
     pub(crate) async fn change(&self, app: &TestApp, change: &OperatorChange) {
         let operators = &app.core.services.operators;
         let manager = Manager::command_line();
         operators.change_operator(&manager, &self.operator_id, &Precondition::None, change).await.unwrap();
     }
 
-    /// Replaces their link.
+    /// Makes a new setup link, which replaces the old one. Returns its path.
     pub(crate) async fn new_link(&self, app: &TestApp) -> String {
         let operators = &app.core.services.operators;
         let link = operators.new_setup_link(&Manager::command_line(), &self.operator_id).await.unwrap();
         path_of(link.url())
     }
 
-    /// The code that their app shows now.
+    /// The code that the authenticator app shows now.
     pub(crate) fn code(&self, app: &TestApp) -> String {
         code(&self.key, app)
     }
 
-    /// Sets up a password and an authenticator app by their link, and is signed in.
+    /// Sets up a password and an authenticator app through the setup link, which also signs in.
     pub(crate) async fn set_up(mut self, app: &TestApp, browser: &Browser<'_>) -> Self {
         let page = browser.get(&self.link).await.must_be(200);
         self.key = key_on(&page);
@@ -87,12 +88,12 @@ impl Person {
         self.codes = page.by_id("codes").split(' ').map(str::to_owned).collect();
         let page = browser.submit(&page.form("/stored")).await.must_be(200);
         assert_eq!(page.title(), "Your account – Mintmark");
-        // The step of the code that was used is over.
+        // The 30 seconds of the code that was used are over, so the app shows a new one.
         app.clock.advance(30);
         self
     }
 
-    /// Signs in with password and app.
+    /// Signs in with the password and a code of the authenticator app.
     pub(crate) async fn sign_in(&self, app: &TestApp, browser: &Browser<'_>) -> Page {
         let page = self.send_password(browser, PASSWORD).await;
         let page = browser.follow(page).await.must_be(200);
@@ -102,14 +103,14 @@ impl Person {
         page
     }
 
-    /// Sends a password.
+    /// Sends the sign-in form with this password. Returns the reply: after the right password, a redirect.
     pub(crate) async fn send_password(&self, browser: &Browser<'_>, password: &str) -> Page {
         let page = browser.get("/console/sign-in?next=/console/account").await.must_be(200);
         let form = password_form(&page).with("email", &self.email).with("password", password);
         browser.send(&form).await
     }
 
-    /// Sets up a passkey by their link, and is signed in.
+    /// Sets up a passkey through the setup link, which also signs in.
     pub(crate) async fn set_up_passkey(&self, browser: &Browser<'_>) -> Authenticator {
         let mut passkey = Authenticator::new(browser.origin());
         let page = browser.get(&format!("{}?next=/console/account", self.link)).await.must_be(200);
@@ -121,7 +122,7 @@ impl Person {
     }
 }
 
-/// Signs in with a passkey, without a name.
+/// Signs in with a passkey, without an email address.
 pub(crate) async fn sign_in_with(browser: &Browser<'_>, passkey: &mut Authenticator) -> Page {
     let page = browser.get("/console/sign-in?next=/console/account").await.must_be(200);
     let form = page.form("/sign-in/passkey");
@@ -129,7 +130,7 @@ pub(crate) async fn sign_in_with(browser: &Browser<'_>, passkey: &mut Authentica
     browser.send(&form.with("credential", &answer)).await
 }
 
-/// What the script of a page with passkeys is answered.
+/// The WebAuthn options that the script of a page asks for, for this form.
 pub(crate) async fn options(browser: &Browser<'_>, form: &HtmlForm) -> Value {
     let mut asks = form.clone();
     asks.action.push_str("/options");
@@ -143,7 +144,7 @@ pub(crate) fn password_form(page: &Page) -> HtmlForm {
     page.forms().into_iter().find(|form| form.action == "/console/sign-in").unwrap()
 }
 
-/// The key that a page shows for an authenticator app.
+/// The key that a page shows for an authenticator app, decoded from base32.
 pub(crate) fn key_on(page: &Page) -> Vec<u8> {
     let (mut key, mut buffer, mut bits) = (Vec::new(), 0_u32, 0);
     for letter in page.by_id("totp-key").chars().filter(|c| !c.is_whitespace()) {
@@ -159,7 +160,7 @@ pub(crate) fn key_on(page: &Page) -> Vec<u8> {
     key
 }
 
-/// The code of RFC 6238 that an app with this key shows now.
+/// The code (RFC 6238) that an authenticator app with this key shows now.
 pub(crate) fn code(key: &[u8], app: &TestApp) -> String {
     let step = app.core.services.clock().now() / 30;
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);

@@ -1,4 +1,5 @@
-//! Shown once, and never lost: reload, Back, double click, two tabs, a reply that was lost; and nobody else sees it.
+//! A new secret or token is shown once, and is not lost by a reload, Back, a double click, a second tab or a lost reply; and
+//! nobody else sees it.
 
 use std::pin::pin;
 
@@ -10,24 +11,24 @@ use super::{client_of, create, furnish, new_client_form};
 use crate::support::{Browser, Credentials, Engine, HtmlForm, TestApp, on_both_engines, until};
 
 on_both_engines!(
-    reload_and_back_show_the_same,
+    reload_and_back_show_the_same_secret,
     two_clicks_create_one_client,
-    a_first_request_that_hangs_is_waited_for,
-    a_lost_reply_is_found_by_sending_again,
+    a_second_click_waits_for_a_first_request_that_hangs,
+    a_lost_reply_is_recovered_by_sending_the_form_again,
     the_same_form_sent_again_creates_nothing,
-    nobody_else_sees_it,
-    it_is_erased_when_it_is_stored,
-    it_is_erased_after_ten_minutes,
-    a_token_is_shown_once_too,
-    a_new_secret_is_shown_once_too,
+    nobody_else_sees_the_secret,
+    the_secret_is_erased_when_the_operator_has_stored_it,
+    the_secret_is_erased_after_ten_minutes,
+    a_token_is_shown_once,
+    a_new_secret_is_shown_once,
 );
 
-/// How many clients there are beside the one of `bootstrap`.
+/// How many clients there are besides the one that `bootstrap` made.
 async fn clients(app: &TestApp) -> i64 {
     app.database.number("SELECT COUNT(*) FROM api_clients").await - 1
 }
 
-async fn reload_and_back_show_the_same(engine: Engine) {
+async fn reload_and_back_show_the_same_secret(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -59,7 +60,7 @@ async fn two_clicks_create_one_client(engine: Engine) {
     assert_eq!(clients(&app).await, 1);
 }
 
-async fn a_first_request_that_hangs_is_waited_for(engine: Engine) {
+async fn a_second_click_waits_for_a_first_request_that_hangs(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -89,7 +90,7 @@ async fn a_first_request_that_hangs_is_waited_for(engine: Engine) {
     elsewhere.close().await;
 }
 
-async fn a_lost_reply_is_found_by_sending_again(engine: Engine) {
+async fn a_lost_reply_is_recovered_by_sending_the_form_again(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -113,20 +114,21 @@ async fn the_same_form_sent_again_creates_nothing(engine: Engine) {
     let form = new_client_form(&browser, "SAP").await;
     let draft = browser.submit(&form).await.must_be(200);
     let shown = browser.submit(&draft.form("/drafts/")).await.must_be(200);
-    // Back, then the form again, as it was and changed; the summary; and *Change*.
+    // After Back, the form is sent again, unchanged and changed, and then the summary. After that, the summary and *Change* are
+    // opened.
     for form in [form.clone(), form.with("label", "Other"), draft.form("/drafts/")] {
         assert_eq!(browser.send(&form).await.location(), shown.path);
     }
     assert_eq!(browser.get(&draft.path).await.location(), shown.path);
     assert_eq!(browser.get(&draft.link("Change")).await.location(), shown.path);
     assert_eq!(clients(&app).await, 1);
-    // Also after it was erased.
+    // The same after the secret was erased.
     browser.submit(&shown.form("/stored")).await.must_be(200);
     assert_eq!(browser.send(&draft.form("/drafts/")).await.location(), shown.path);
     assert_eq!(clients(&app).await, 1);
 }
 
-async fn nobody_else_sees_it(engine: Engine) {
+async fn nobody_else_sees_the_secret(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let admin = vec![Role::WorkspaceAdmin("acme".to_owned())];
@@ -145,25 +147,25 @@ async fn nobody_else_sees_it(engine: Engine) {
     for bad in ["/console/reveals/c", "/console/reveals/x", &shown.path.replace("/reveals/c", "/reveals/s")] {
         browser.get(bad).await.must_be(404);
     }
-    // Still there for the operator who made it, until the client is gone.
+    // The operator who created the client still sees it, until the client is deleted.
     browser.get(&shown.path).await.must_be(200);
     let page = browser.get(&format!("{}/delete", client_of(&shown))).await.must_be(200);
     browser.submit(&page.form("/delete").with("label", "SAP")).await.must_be(200);
     browser.get(&shown.path).await.must_be(404);
 }
 
-/// A form with the token of a browser's own session.
+/// A form with the CSRF token of this browser's session.
 async fn form_of(browser: &Browser<'_>) -> HtmlForm {
     browser.get(super::NEW).await.form("/api-clients/new")
 }
 
-async fn it_is_erased_when_it_is_stored(engine: Engine) {
+async fn the_secret_is_erased_when_the_operator_has_stored_it(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
     let shown = create(&browser, "SAP").await;
     let secret = shown.by_id("secret");
-    // Until it is confirmed, the client's page leads back to it, in this sign-in.
+    // Until the operator confirms that it is stored, the client's page links to it, in the same session only.
     let before = browser.get(&client_of(&shown)).await.must_be(200);
     assert!(before.says("The client secret was shown, and is not confirmed yet."), "{}", before.text());
     assert_eq!(before.link("Show it again"), shown.path);
@@ -176,7 +178,7 @@ async fn it_is_erased_when_it_is_stored(engine: Engine) {
     assert!(gone.says("Confirmed at 14:13") && gone.says("Not stored? Add a new secret."), "{}", gone.text());
     assert_eq!(gone.link("Add a new secret"), format!("{}/secrets/new", client_of(&shown)));
     browser.get(&format!("{}/download", shown.path)).await.must_be(410);
-    // Once more changes nothing.
+    // Confirming again changes nothing.
     browser.submit(&shown.form("/stored")).await.must_be(200);
     let everything = app.database.session().await.everything().await;
     assert!(!everything.contains(&secret));
@@ -184,7 +186,7 @@ async fn it_is_erased_when_it_is_stored(engine: Engine) {
     assert_eq!(app.database.number(left).await, 0);
 }
 
-async fn it_is_erased_after_ten_minutes(engine: Engine) {
+async fn the_secret_is_erased_after_ten_minutes(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -194,7 +196,7 @@ async fn it_is_erased_after_ten_minutes(engine: Engine) {
     app.clock.advance(1);
     let gone = browser.get(&shown.path).await.must_be(410);
     assert!(gone.says("Erased at 14:23") && gone.says("Not stored? Add a new secret."), "{}", gone.text());
-    // The job erases it too, and the row stays for the day.
+    // Housekeeping erases it in the database. The row stays, so that the form creates nothing again.
     let sealed =
         "SELECT COUNT(*) FROM idempotency_keys WHERE method = 'CONSOLE' AND LENGTH(sealed_reply) > 0";
     mintmark::jobs::housekeeping_once(&app.core.services).await;
@@ -202,7 +204,7 @@ async fn it_is_erased_after_ten_minutes(engine: Engine) {
     browser.get(&shown.path).await.must_be(410);
 }
 
-async fn a_token_is_shown_once_too(engine: Engine) {
+async fn a_token_is_shown_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -219,7 +221,7 @@ async fn a_token_is_shown_once_too(engine: Engine) {
     browser.submit(&shown.form("/stored")).await.must_be(200);
     let gone = browser.get(&shown.path).await.must_be(410);
     assert!(gone.says("Generate another token"), "{}", gone.text());
-    // Nothing chosen is nothing generated.
+    // Without a product, no token is generated.
     let none = page.form("/tokens/new");
     let none = HtmlForm {
         fields: none.fields.into_iter().filter(|(name, _)| name != "scope" && name != "nonce").collect(),
@@ -229,7 +231,7 @@ async fn a_token_is_shown_once_too(engine: Engine) {
     assert!(refused.by_id("scope-error").contains("Select at least one product"));
 }
 
-async fn a_new_secret_is_shown_once_too(engine: Engine) {
+async fn a_new_secret_is_shown_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -238,7 +240,7 @@ async fn a_new_secret_is_shown_once_too(engine: Engine) {
     let page = browser.get(&format!("{client}/secrets/new")).await.must_be(200);
     let form = page.form("/secrets/new").with("overlap", "3600");
     let shown = browser.submit(&form).await.must_be(200);
-    assert!(shown.says("The other secrets go on for 1 hour."), "{}", shown.text());
+    assert!(shown.says("The other secrets stay valid for 1 hour."), "{}", shown.text());
     assert_ne!(shown.by_id("secret"), first.by_id("secret"));
     assert_eq!(browser.send(&form).await.location(), shown.path);
     assert_eq!(app.database.number("SELECT COUNT(*) FROM client_secrets").await, 3);
@@ -257,7 +259,7 @@ async fn a_new_secret_is_shown_once_too(engine: Engine) {
         "{}",
         list.text()
     );
-    // *Delete* asks first, and says what it means for the last one.
+    // *Delete* asks first. It warns only about deleting the last secret.
     let delete = browser
         .get(&list.link(&format!("Delete the secret ending in {}", &old.client_secret[49..])))
         .await

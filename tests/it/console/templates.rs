@@ -1,4 +1,4 @@
-//! The templates themselves: nothing is written without escaping, and nothing is inline.
+//! The templates escape every value, and have no inline scripts or styles.
 
 use std::fs;
 use std::path::Path;
@@ -27,14 +27,14 @@ fn templates_escape_everything_and_have_nothing_inline() {
         ] {
             assert!(!text.contains(banned), "{name}: {banned}");
         }
-        // A POST form has the token, and none is checked by the browser.
+        // Each POST form has the CSRF token, and no form relies on checks by the browser.
         for form in text.split("<form").skip(1).map(|rest| rest.split("</form>").next().unwrap()) {
             if form.contains("method=\"post\"") {
-                assert!(form.contains("name=\"csrf\""), "{name}: a form without its token");
+                assert!(form.contains("name=\"csrf\""), "{name}: a form without its CSRF token");
             }
             assert!(!form.contains(" required"), "{name}: the server checks forms");
         }
-        // Every page is in the frame, which has the title and the language.
+        // Every page extends the layout, which has the title and the language.
         let parts = [
             "layout",
             "problems",

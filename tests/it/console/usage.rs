@@ -1,5 +1,5 @@
 //! Usage and refusals in the console: the chart and its table, refused requests in plain words, the list, the live line, and
-//! when an old secret can go.
+//! when an old secret can be deleted.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,22 +8,22 @@ use super::{client_of, create, furnish};
 use crate::support::{Browser, Credentials, Engine, Page, TestApp, on_both_engines};
 
 on_both_engines!(
-    nothing_was_counted_yet,
-    days_are_drawn_and_shown_in_figures,
+    a_client_without_requests_has_no_chart,
+    days_are_shown_in_a_chart_and_a_table,
     refusals_are_shown_with_the_next_step,
-    refusals_have_pages,
-    what_requests_carry_is_only_text,
+    refusals_are_shown_in_pages_of_25,
+    text_from_requests_is_shown_as_text,
     the_list_counts_the_refusals_of_a_day,
-    the_live_line_tells_the_last_call_or_the_last_refusal,
-    an_old_secret_is_safe_to_retire_when_it_is_quiet,
+    the_live_line_shows_the_last_call_or_refusal,
+    an_old_secret_is_safe_to_retire_when_nothing_uses_it_any_more,
 );
 
-/// Settings with which a test says where its requests come from.
+/// Settings with which a test chooses the source address of a request, by `X-Forwarded-For`.
 const BEHIND_A_PROXY: &str = "server.trusted_proxies = [\"127.0.0.1\"]";
 
 const LIST: &str = "/console/workspaces/acme/api-clients";
 
-/// A token request from this address; the status of its reply.
+/// Sends a token request from this address. Returns the status of the reply.
 async fn call(app: &TestApp, client: &Credentials, source: &str, form: &[(&str, &str)]) -> u16 {
     let mut all = vec![("grant_type", "client_credentials")];
     all.extend_from_slice(form);
@@ -45,19 +45,20 @@ async fn client(app: &TestApp, more: Value) -> (Credentials, String) {
     (client, path)
 }
 
-/// The same client with a secret that nobody has.
+/// The same client with a wrong secret.
 fn mistaken(client: &Credentials) -> Credentials {
     let secret = mintmark::model::secret::PlainSecret::from_random(&[7; 32]);
     Credentials { client_secret: secret.expose().to_owned(), ..client.clone() }
 }
 
-/// The same person, after a time that ends sessions.
+/// Advances the clock by days, which ends sessions, and signs `root` in again.
 async fn days_later(app: &TestApp, days: i64) -> Browser<'_> {
     app.clock.advance(days * 86_400);
     app.core.services.ledger.poll().await.unwrap();
     app.signed_in("root@example.com").await
 }
 
+/// What a client's page loads for its live line.
 async fn live(browser: &Browser<'_>, client: &str) -> Value {
     let reply = browser.get(&format!("{client}/first-call")).await.must_be(200);
     serde_json::from_str(&reply.html).unwrap()
@@ -70,7 +71,7 @@ fn says_all(page: &Page, all: &[&str]) {
     }
 }
 
-async fn nothing_was_counted_yet(engine: Engine) {
+async fn a_client_without_requests_has_no_chart(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (_, path) = client(&app, json!({})).await;
     let browser = app.platform_admin().await;
@@ -89,7 +90,7 @@ async fn nothing_was_counted_yet(engine: Engine) {
     browser.get(&format!("{path}/usage?after=x")).await.must_be(400);
 }
 
-async fn days_are_drawn_and_shown_in_figures(engine: Engine) {
+async fn days_are_shown_in_a_chart_and_a_table(engine: Engine) {
     let app = TestApp::start_with(engine, BEHIND_A_PROXY).await;
     let (erp, path) = client(&app, json!({})).await;
     app.platform_admin().await;
@@ -104,7 +105,7 @@ async fn days_are_drawn_and_shown_in_figures(engine: Engine) {
     }
     let browser = app.signed_in("root@example.com").await;
     let page = browser.get(&format!("{path}/usage")).await.must_be(200);
-    // What the drawing says, and its days: 30 of them, two with something.
+    // The title of the chart, and its 30 days, two of them with requests.
     assert_eq!(page.by_id("chart-title"), "The last 30 days, a bar for each: 4 tokens, 3 refusals.");
     assert!(page.html.contains("role=\"img\" aria-labelledby=\"chart-title\""), "{}", page.html);
     assert_eq!(page.html.matches("class=\"chart-day\"").count(), 30);
@@ -116,17 +117,17 @@ async fn days_are_drawn_and_shown_in_figures(engine: Engine) {
         assert!(page.html.contains(&format!("<g><title>{day}</title>")), "{day}: {}", page.html);
     }
     assert_eq!(page.html.matches("fill=\"url(#refused-pattern)\"").count(), 2);
-    // The figures beside it: only days with something, the newest first, and the total.
+    // The table beside it has only the days with requests, the newest first, and the total.
     let table = page.inside("table");
     assert_eq!(
         table,
         "Days with requests, the newest first: 4 tokens, 3 refusals Day Tokens Refused 23 Sep 2026 wrong secret 2 1 2 \
          21 Sep 2026 scope not granted 1 3 1 Total 4 3"
     );
-    // The refused request of 198.51.100.9 is no sign-in.
+    // The requests from 198.51.100.9 were refused, so its network is not listed.
     says_all(&page, &["Networks it was seen from", "2001:db8:1::/48 just now 203.0.113.0/24 2 days ago"]);
     assert!(!page.says("198.51.100.0/24"), "{}", page.text());
-    // What is older than 30 days is no longer drawn; the refused requests are still shown.
+    // Days that are more than 30 days ago are no longer in the chart; the refused requests are still shown.
     let browser = days_later(&app, 31).await;
     let page = browser.get(&format!("{path}/usage")).await.must_be(200);
     says_all(&page, &["Nothing in the last 30 days", "The secret is not one of this client's"]);
@@ -158,14 +159,14 @@ async fn refusals_are_shown_with_the_next_step(engine: Engine) {
     assert!(!id.is_empty() && request_ids.contains(id), "{id}");
     browser.get(&page.link("Change the client")).await.must_be(200);
     browser.get(&page.link("Go to the secrets")).await.must_be(200);
-    // A viewer is led to what they may see.
+    // A viewer gets only links to pages that they may open.
     let role = mintmark::model::operator::Role::WorkspaceViewer("acme".to_owned());
     let viewer = app.operator("eve@acme.example", vec![role]).await;
     let page = viewer.get(&format!("{path}/usage")).await.must_be(200);
     assert!(page.says("Go to the secrets") && !page.says("Change the client"), "{}", page.text());
 }
 
-async fn refusals_have_pages(engine: Engine) {
+async fn refusals_are_shown_in_pages_of_25(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (erp, path) = client(&app, json!({})).await;
     let browser = app.platform_admin().await;
@@ -181,7 +182,7 @@ async fn refusals_have_pages(engine: Engine) {
     assert_eq!(second.link("First page"), format!("{path}/usage#refusals"));
 }
 
-async fn what_requests_carry_is_only_text(engine: Engine) {
+async fn text_from_requests_is_shown_as_text(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (erp, path) = client(&app, json!({})).await;
     let browser = app.platform_admin().await;
@@ -205,7 +206,7 @@ async fn what_requests_carry_is_only_text(engine: Engine) {
         assert_eq!(reply.status(), 400, "{form:?}");
     }
     browser.get(&format!("{path}/usage")).await.must_be(200);
-    // And as if the database had it in every member that is text.
+    // The same if the database has hostile text in these columns.
     for column in ["detail", "source_ip", "request_id"] {
         let update = format!("UPDATE failures SET {column} = '{}'", hostile.replace('\'', "''"));
         app.database.session().await.execute(&update).await;
@@ -242,7 +243,7 @@ async fn the_list_counts_the_refusals_of_a_day(engine: Engine) {
     assert!(cell(&browser.get(LIST).await.must_be(200)).contains(">0<"));
 }
 
-async fn the_live_line_tells_the_last_call_or_the_last_refusal(engine: Engine) {
+async fn the_live_line_shows_the_last_call_or_refusal(engine: Engine) {
     let app = TestApp::start_with(engine, BEHIND_A_PROXY).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -253,7 +254,7 @@ async fn the_live_line_tells_the_last_call_or_the_last_refusal(engine: Engine) {
     let refreshes = "<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>";
     for page in [&shown, &browser.get(&path).await] {
         assert!(page.html.contains(&waits) && page.says("Waiting for the first call"), "{}", page.html);
-        // It would take away what is being typed or copied.
+        // These pages do not reload themselves: what is being typed or copied would be lost.
         assert!(!page.html.contains("http-equiv"), "{}", page.html);
     }
     let watch = browser.get(&shown.link("Watch for the next call")).await.must_be(200);
@@ -277,14 +278,14 @@ async fn the_live_line_tells_the_last_call_or_the_last_refusal(engine: Engine) {
         assert!(page.says(text) && !page.html.contains("http-equiv"), "{}", page.html);
         assert!(!page.html.contains(&waits), "{}", page.html);
     }
-    // A refusal that came later is shown again.
+    // A later refusal is shown in place of the call.
     app.clock.advance(60);
     assert_eq!(call(&app, &erp, "203.0.113.7", &[("scope", "other")]).await, 400);
     let line = live(&browser, &path).await;
     assert!(line["text"].as_str().unwrap().starts_with("Refused at 14:15 from 203.0.113.7"), "{line}");
 }
 
-async fn an_old_secret_is_safe_to_retire_when_it_is_quiet(engine: Engine) {
+async fn an_old_secret_is_safe_to_retire_when_nothing_uses_it_any_more(engine: Engine) {
     let app = TestApp::start_with(engine, BEHIND_A_PROXY).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -334,7 +335,7 @@ async fn an_old_secret_is_safe_to_retire_when_it_is_quiet(engine: Engine) {
             "2 minutes ago from 203.0.113.8 2 times Never",
         ],
     );
-    // One that uses the old secret again is seen.
+    // If something uses the old secret again, the page says so.
     assert_eq!(call(&app, &old, "203.0.113.7", &[]).await, 200);
     let page = browser.get(&secrets).await.must_be(200);
     says_all(

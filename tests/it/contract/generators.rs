@@ -103,7 +103,8 @@ fn types(schema: &Map<String, Value>) -> Vec<&str> {
     }
 }
 
-/// Schemas that have a name become classes; the values of named enumerations become constants, in Go of one namespace.
+/// Schemas that have a name become classes; the values of named enumerations become constants, which share one
+/// namespace in Go.
 fn names<'a>(schemas: impl Iterator<Item = (&'a String, &'a Value)>, faults: &mut Vec<String>) {
     let mut constants = BTreeMap::new();
     for (name, schema) in schemas {
@@ -139,7 +140,7 @@ fn faults_of_requests<'a>(requests: impl Iterator<Item = (&'a str, &'a Value)>) 
     for (media_type, content) in requests {
         let schema = CONTRACT.resolved(&content["schema"]);
         if ["anyOf", "oneOf", "allOf"].iter().any(|keyword| schema.get(keyword).is_some()) {
-            faults.push(format!("a request has members, no alternatives: {schema}"));
+            faults.push(format!("a request may not use anyOf, oneOf or allOf: {schema}"));
         }
         if media_type.ends_with("urlencoded") && schema.get("additionalProperties").is_some() {
             faults.push(format!("a form has no members without a name: {schema}"));

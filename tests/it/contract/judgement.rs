@@ -36,7 +36,7 @@ fn only_replies_of_the_document_pass() {
 }
 
 #[test]
-fn the_path_of_the_issuer_is_before_or_after() {
+fn a_route_may_begin_or_end_with_the_path_of_the_issuer() {
     let behind = "/.well-known/oauth-authorization-server/tenant";
     for (passing, route) in [
         (true, "/tenant/v1/products"),

@@ -1,6 +1,6 @@
-//! The service and `openapi.yaml` say the same, both ways: its routes ([`routes`]); every reply that the document
-//! describes ([`replies`]); and every reply that any test sees, which is checked wherever a `TestApp` ends
-//! ([`judgement`]). And client generators understand the document ([`generators`]).
+//! The service does what `openapi.yaml` says, and `openapi.yaml` says all that the service does: its routes ([`routes`]); every
+//! reply that the document describes ([`replies`]); and every reply that any test sees, which is checked wherever a `TestApp`
+//! ends ([`judgement`]). And client generators can read the document ([`generators`]).
 
 mod generators;
 mod judgement;

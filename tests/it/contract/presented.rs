@@ -7,7 +7,7 @@ use super::world::World;
 use crate::support::{Credentials, Operation, Reply};
 
 /// The failed attempts that get 401 before the throttle answers 429.
-const WAIT_MAX: usize = 60;
+const FAILURES_BEFORE_429: usize = 60;
 
 /// The media type of a signed introspection reply.
 const SIGNED: &str = "application/token-introspection+jwt";
@@ -60,7 +60,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         429 => {
             let nobody = Credentials { client_id: operation.id.clone(), ..world.erp.clone() };
             let failed = || Reply::to(request(&nobody).form(&[("token", "x")]));
-            for _ in 0..WAIT_MAX {
+            for _ in 0..FAILURES_BEFORE_429 {
                 assert_eq!(failed().await.status, 401);
             }
             replies.push(failed().await);

@@ -14,7 +14,8 @@ use crate::support::{Operation, Reply, rsa_private_key};
 /// One byte more than a body may have.
 const TOO_LONG: usize = 256 * 1024 + 1;
 
-/// A few requests that `operation` answers with `status`. Those for 503 are sent while the database does not answer.
+/// Sends a few requests that `operation` should answer with `status`, and returns the replies. For 503, the caller has made the
+/// database unavailable.
 pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
     let ids = &world.ids;
     let request = match (operation.id.as_str(), status) {
@@ -46,7 +47,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         (_, 400) => return unreadable(world, operation).await,
         (_, 401) => world.ask_at(None, operation, &path(operation, ids)),
         (_, 403) => world.ask_at(Some(&world.powerless), operation, &path(operation, ids)),
-        (_, 404) => world.sound(operation, &nothing()),
+        (_, 404) => world.valid(operation, &nothing()),
         (_, 406) => world.ask(operation, ids).header("accept", "text/html"),
         (_, 501) => world.ask_at(None, operation, &format!("{}?time=1", path(operation, ids))),
         (_, 412) if operation.method == Method::PATCH => {
@@ -55,7 +56,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         (_, 412) => world.ask(operation, ids).header("if-match", "\"v999\""),
         (_, 415) => world.ask(operation, ids).header("content-type", "text/plain").body("{}"),
         (_, 422) => return invalid(world, operation).await,
-        (_, 503) => world.sound(operation, ids),
+        (_, 503) => world.valid(operation, ids),
         (id, _) => panic!("no request is known that {id} answers with {status}: add one"),
     };
     vec![Reply::to(request).await]
@@ -94,7 +95,7 @@ async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
         Method::DELETE => {
             ids = world.fresh().await;
             if operation.id == "deleteSigningKey" {
-                // For never-expiring tokens: deleting a key that may have signed stateless tokens revokes this app's tokens.
+                // A key for never-expiring tokens: deleting a key for expiring ones would revoke the token of this caller.
                 let pem = rsa_private_key();
                 let new = json!({"alg": "PS256", "use_for": "never_expiring", "private_key_pem": pem});
                 let key = world.admin().create("/v1/signing-keys", &new).await;
@@ -196,10 +197,10 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
             send(&json!({"ids": [client_id], "patch": patch}))
         }
         "createWebhook" => {
-            let mut reply = Reply::to(world.sound(operation, &world.ids)).await;
+            let mut reply = Reply::to(world.valid(operation, &world.ids)).await;
             for _ in 0..20 {
                 if reply.status == 201 {
-                    reply = Reply::to(world.sound(operation, &world.ids)).await;
+                    reply = Reply::to(world.valid(operation, &world.ids)).await;
                 }
             }
             return reply;
@@ -219,10 +220,10 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
         "createApiClient" | "replaceWebhookSecrets" => return still_running(world, operation).await,
         "createSecret" | "createSigningKey" => {
             // A few can be created before the limit is reached.
-            let mut reply = Reply::to(world.sound(operation, &world.ids)).await;
+            let mut reply = Reply::to(world.valid(operation, &world.ids)).await;
             for _ in 0..5 {
                 if reply.status == 201 {
-                    reply = Reply::to(world.sound(operation, &world.ids)).await;
+                    reply = Reply::to(world.valid(operation, &world.ids)).await;
                 }
             }
             return reply;
@@ -246,7 +247,7 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
             assert_eq!(world.admin().patch(&path, &json!({"status": "disabled"})).await.status(), 200);
             world.send(operation, &ids, &json!({}))
         }
-        // Only one administrator can sign in, and may not be deleted.
+        // The only administrator who can sign in may not be deleted.
         "deleteOperator" => {
             let only =
                 json!({"email": "only@acme.example", "name": "Only", "roles": [{"role": "platform_admin"}]});
@@ -276,7 +277,7 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
 /// Sends two requests with the same idempotency key while another transaction makes the first one wait. Returns the reply to
 /// the second one, which is refused because the first is still running.
 async fn still_running(world: &World, operation: &Operation) -> Reply {
-    let request = || world.sound(operation, &world.ids).header("idempotency-key", "running");
+    let request = || world.valid(operation, &world.ids).header("idempotency-key", "running");
     let elsewhere = world.app.database.open().await;
     let blocking = elsewhere.begin().await.unwrap();
     let (one, two) = (pin!(Reply::to(request())), pin!(Reply::to(request())));

@@ -37,14 +37,14 @@ impl Found {
         }
         for (name, _) in documented_headers(documented) {
             if !replies.iter().any(|reply| reply.header(&name).is_some()) {
-                note(format!("the header {name} was on none"));
+                note(format!("no reply had the header {name}"));
             }
         }
         for media_type in
             documented.get("content").and_then(Value::as_object).into_iter().flat_map(|types| types.keys())
         {
             if !replies.iter().any(|reply| self::media_type(reply) == media_type) {
-                note(format!("none was {media_type}"));
+                note(format!("no reply had the media type {media_type}"));
             }
         }
     }
@@ -81,7 +81,7 @@ async fn every_documented_reply_occurs_and_is_as_described() {
         let kinds = &CONTRACT.target(&format!("#/components/schemas/{schema}"))["properties"][member]["enum"];
         for kind in kinds.as_array().unwrap() {
             if !found.kinds.contains(kind.as_str().unwrap()) {
-                found.wrong.push(format!("nothing was refused as {kind}"));
+                found.wrong.push(format!("no reply had the error {kind}"));
             }
         }
     }

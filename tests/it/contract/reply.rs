@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::schema;
 use crate::support::{CONTRACT, Operation, Reply};
 
-/// Headers that the document does not describe: about the connection, about the form of the body, and restrictions for
+/// Headers that the document does not describe: those about the connection and the form of the body, and those that restrict
 /// browsers.
 const PASSED_OVER: [&str; 8] = [
     "connection",
@@ -36,7 +36,7 @@ pub(super) fn faults(operation: &Operation, reply: &Reply) -> Vec<String> {
     if let Some(id) = json(reply).as_ref().and_then(|body| body.get("request_id"))
         && Some(id.as_str().unwrap()) != reply.header("x-request-id")
     {
-        faults.push(format!("the request is named {id} in the body and otherwise in X-Request-Id"));
+        faults.push(format!("the body has the request id {id}, and X-Request-Id another one"));
     }
     faults
 }

@@ -7,7 +7,7 @@ use super::world::World;
 use crate::support::{Credentials, Operation, Reply};
 
 /// The failed attempts that get 401 before the throttle answers 429.
-const WAIT_MAX: usize = 60;
+const FAILURES_BEFORE_429: usize = 60;
 
 /// Replies with `status`, except 405, 408 and 413, which `provoke` gets.
 pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
@@ -44,7 +44,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         ),
         429 => {
             let nobody = Credentials { client_id: "nobody".to_owned(), ..world.erp.clone() };
-            for _ in 0..WAIT_MAX {
+            for _ in 0..FAILURES_BEFORE_429 {
                 assert_eq!(world.app.token(&nobody, &[]).await.status(), 401);
             }
             replies.push(Reply::of(world.app.token(&nobody, &[]).await).await);

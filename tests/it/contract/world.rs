@@ -79,9 +79,10 @@ impl World {
         }
         let webhooks = Reply::of(admin.get("/v1/workspaces/acme-in/webhooks").await).await.json();
         let hook = text_of(&webhooks["items"][0]["webhook_id"]);
-        // There are two: about the creation of this webhook, and about that of the other one.
+        // There are two deliveries: about the creation of this webhook, and about that of the other one.
         let deliveries = Reply::of(admin.get(&format!("/v1/webhooks/{hook}/deliveries")).await).await.json();
         let operators = Reply::of(admin.get("/v1/operators").await).await.json();
+        // Two refused requests, so that the lists of failures have a second page too.
         for _ in 0..2 {
             assert_eq!(app.token(&erp, &[("scope", "nothing")]).await.status(), 400);
         }
@@ -166,8 +167,8 @@ impl World {
         self.ask(operation, ids).header("content-type", media_type).body(body.to_string())
     }
 
-    /// A request that succeeds: with the first example of a body, if the operation takes one.
-    pub(super) fn sound(&self, operation: &Operation, ids: &Ids) -> RequestBuilder {
+    /// A valid request: with the first example of a body, if the operation takes one.
+    pub(super) fn valid(&self, operation: &Operation, ids: &Ids) -> RequestBuilder {
         match operation.examples().first() {
             Some((_, body)) => self.send(operation, ids, body),
             None => self.ask(operation, ids),

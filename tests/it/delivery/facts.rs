@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Engine, START, TestApp, on_both_engines};
 
-on_both_engines!(a_change_makes_the_mail_that_matters_most, mails_say_who_made_a_change);
+on_both_engines!(a_change_queues_the_mail_of_the_kind_that_matters_most, mails_say_who_made_a_change);
 
 /// Kind and facts of the newest mail.
 async fn newest(app: &TestApp) -> (String, Value) {
@@ -19,7 +19,7 @@ async fn newest(app: &TestApp) -> (String, Value) {
     (kind, serde_json::from_str(&body).unwrap())
 }
 
-async fn a_change_makes_the_mail_that_matters_most(engine: Engine) {
+async fn a_change_queues_the_mail_of_the_kind_that_matters_most(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

@@ -1,5 +1,4 @@
-//! Labels, names and addresses that attack the reader of a mail: nothing of them becomes markup, a line of its own, or
-//! hidden text.
+//! Labels, names and addresses that attack the reader of a mail: none of them becomes markup, a separate line, or hidden text.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -12,7 +11,7 @@ use serde_json::{Map, Value};
 use super::letters::{self, AT, Letter, SENDER};
 use crate::support::{Engine, MailServer, TestApp, on_both_engines};
 
-/// What somebody may try to write where a mail shows it.
+/// Texts that an attacker may put into a field that a mail shows.
 pub(super) fn attacks() -> Vec<String> {
     vec![
         "a\r\nBcc: victim@example.com".to_owned(),
@@ -35,7 +34,7 @@ pub(super) fn attacks() -> Vec<String> {
     ]
 }
 
-/// Puts a text in the place of every text in the facts.
+/// Replaces every text in the facts by the attack.
 fn poisoned(value: &Value, attack: &str) -> Value {
     match value {
         Value::String(_) => attack.into(),
@@ -55,7 +54,7 @@ fn all_poisoned(members: &Map<String, Value>, attack: &str) -> Map<String, Value
 }
 
 #[test]
-fn no_text_of_others_becomes_markup_or_a_line() {
+fn hostile_text_becomes_neither_markup_nor_a_separate_line() {
     for letter in letters::all() {
         let harmless = letter.render();
         for attack in attacks() {
@@ -115,7 +114,7 @@ fn tags_of(html: &str, name: &str) -> usize {
     tags(html).iter().filter(|tag| *tag == name).count()
 }
 
-on_both_engines!(a_hostile_mail_is_read_as_it_was_meant);
+on_both_engines!(a_mail_with_hostile_text_is_parsed_as_intended);
 
 /// What Python's parser reads in a mail as it came over the wire.
 fn parsed(mail: &str) -> Value {
@@ -128,8 +127,8 @@ fn parsed(mail: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The mails are sent to a server, and what it received is read by a parser of another project.
-async fn a_hostile_mail_is_read_as_it_was_meant(engine: Engine) {
+/// The mails are sent to a server, and Python's parser reads what it received.
+async fn a_mail_with_hostile_text_is_parsed_as_intended(engine: Engine) {
     let server = MailServer::start();
     let app = TestApp::start_with(engine, &server.settings()).await;
     let letter = letters::all().remove(0);

@@ -9,7 +9,7 @@ use crate::support::{Engine, MailServer, TestApp, on_both_engines};
 on_both_engines!(
     a_change_of_a_client_is_mailed_to_its_contacts,
     without_a_server_a_mail_counts_as_sent,
-    a_summary_goes_to_the_contacts_of_the_moment,
+    a_summary_goes_to_the_current_contacts,
 );
 
 async fn a_change_of_a_client_is_mailed_to_its_contacts(engine: Engine) {
@@ -48,7 +48,7 @@ async fn a_change_of_a_client_is_mailed_to_its_contacts(engine: Engine) {
         let content = mail.header("Content-Type").unwrap();
         assert!(content.starts_with("multipart/alternative;"), "{content}");
         assert!(mail.text.contains("text/plain") && mail.text.contains("text/html"), "{}", mail.text);
-        assert!(mail.text.is_ascii(), "a server without 8BITMIME must be able to take it: {}", mail.text);
+        assert!(mail.text.is_ascii(), "a server without 8BITMIME must be able to accept it: {}", mail.text);
     }
     assert_eq!(app.worker.run_once().await.unwrap(), 0, "each is sent once");
     assert_eq!(server.received().len(), 2);
@@ -63,7 +63,7 @@ async fn without_a_server_a_mail_counts_as_sent(engine: Engine) {
     assert_eq!(reply, [LOGGED]);
 }
 
-async fn a_summary_goes_to_the_contacts_of_the_moment(engine: Engine) {
+async fn a_summary_goes_to_the_current_contacts(engine: Engine) {
     let server = MailServer::start();
     let app = TestApp::start_with(engine, &server.settings()).await;
     let admin = app.administrator().await;

@@ -32,7 +32,7 @@ fn every_mail_is_as_it_was_reviewed() {
     }
     assert!(
         differing.is_empty(),
-        "these mails have changed: look at them, and write the vectors: {differing:?}"
+        "these mails differ from tests/vectors/mails: review them and set MINTMARK_WRITE_VECTORS=1: {differing:?}"
     );
     for entry in fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -146,7 +146,7 @@ fn merged_mails_say_how_often() {
 }
 
 #[test]
-fn a_row_of_an_earlier_version_has_fewer_facts_and_is_written_all_the_same() {
+fn a_mail_that_an_earlier_version_queued_with_fewer_facts_is_rendered() {
     let facts =
         Map::from_iter([("label".to_owned(), "SAP".into()), ("changed".to_owned(), vec!["label"].into())]);
     for facts in [&facts, &Map::new()] {
@@ -172,7 +172,7 @@ fn a_reminder_says_how_long_is_left() {
     let secret = letters::all().into_iter().find(|letter| letter.kind == MailKind::SecretExpiring).unwrap();
     for (end, headline) in [
         ("2026-10-21T14:13:20Z", "Client secret expires in 30 days"),
-        // Queued half a minute after its time.
+        // Queued half a minute late.
         ("2026-10-21T14:12:50Z", "Client secret expires in 30 days"),
         ("2026-09-23T15:00:00Z", "Client secret expires in 3 days"),
         ("2026-09-22T14:13:20Z", "Client secret expires within a day"),

@@ -1,4 +1,4 @@
-//! What is sent: what mails say, mails to a scripted server, and how several processes share the work.
+//! Deliveries: what mails say, how they are sent to a scripted mail server, and how several processes share the work.
 
 mod facts;
 mod hostile;
@@ -42,14 +42,14 @@ async fn queue(storage: &Storage, new: impl IntoIterator<Item = NewDelivery>) {
     tx.commit().await.unwrap();
 }
 
-/// What became of each delivery, in the order of their ids: state, attempts, status.
+/// What became of each delivery, in the order of their ids: state, attempts, status of the last reply (0 without a reply).
 async fn states(app: &TestApp) -> Vec<String> {
     let sql = "SELECT CASE WHEN sent_at IS NOT NULL THEN 'sent' WHEN dead_at IS NOT NULL THEN 'dead' ELSE 'waits' END
             || ' ' || attempts || ' ' || COALESCE(last_status, 0) FROM deliveries ORDER BY delivery_id";
     app.database.session().await.texts(sql).await
 }
 
-/// What went wrong last with the first delivery.
+/// The last error of the first delivery.
 async fn error(app: &TestApp) -> String {
     let sql = "SELECT COALESCE(last_error, '') FROM deliveries ORDER BY delivery_id LIMIT 1";
     app.database.session().await.texts(sql).await.remove(0)

@@ -1,4 +1,4 @@
-//! The mail server is down for an hour, and comes back.
+//! The mail server is down for an hour and comes back.
 
 use std::collections::HashMap;
 use std::sync::Arc;

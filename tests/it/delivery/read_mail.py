@@ -1,4 +1,4 @@
-"""Reads a mail with Python's own parser: prints its fields, and its parts as JSON."""
+"""Reads a mail from standard input with Python's own parser, and prints its fields and parts as JSON."""
 
 import email
 import email.policy

@@ -9,12 +9,12 @@ use crate::support::{Answer, Engine, Heard, MailServer, TestApp, on_both_engines
 
 on_both_engines!(
     what_is_refused_for_now_is_tried_again_and_what_is_refused_for_good_is_given_up,
-    a_bad_recipient_harms_no_other,
-    a_refused_sign_in_or_connection_is_the_fault_of_no_mail,
-    a_greylisted_mail_is_taken_later,
+    a_refused_recipient_does_not_affect_other_mails,
+    a_failed_connection_or_sign_in_gives_up_no_mail,
+    a_greylisted_mail_is_accepted_later,
     ten_attempts_are_made_over_three_days,
     a_connection_cut_at_any_byte_loses_nothing,
-    what_is_given_up_is_an_event,
+    giving_up_a_mail_is_an_audit_event,
     a_header_cannot_be_injected,
 );
 
@@ -26,7 +26,7 @@ async fn two_weeks(app: &TestApp) {
     }
 }
 
-/// A server that answers `reply` to a command or, where `verb` is `.`, to a mail.
+/// A server that answers `reply` to commands that start with `verb`; if `verb` is `.`, to the content of a mail.
 fn refusing(verb: &'static str, reply: &'static str) -> MailServer {
     MailServer::scripted(move |heard| match heard {
         Heard::Command(line) if line.starts_with(verb) => Answer::Say(reply),
@@ -63,7 +63,7 @@ async fn what_is_refused_for_now_is_tried_again_and_what_is_refused_for_good_is_
     }
 }
 
-async fn a_bad_recipient_harms_no_other(engine: Engine) {
+async fn a_refused_recipient_does_not_affect_other_mails(engine: Engine) {
     let server = MailServer::scripted(|heard| match heard {
         Heard::Command(line) if line.contains("<b@") => Answer::Say("550 5.1.1 no such user"),
         _ => Answer::Usual,
@@ -81,7 +81,7 @@ async fn a_bad_recipient_harms_no_other(engine: Engine) {
     assert!(at_once <= 2, "{at_once} connections at once");
 }
 
-async fn a_refused_sign_in_or_connection_is_the_fault_of_no_mail(engine: Engine) {
+async fn a_failed_connection_or_sign_in_gives_up_no_mail(engine: Engine) {
     let closed = MailServer::scripted(|heard| match heard {
         Heard::Connection => Answer::Close,
         _ => Answer::Usual,
@@ -118,7 +118,7 @@ async fn a_refused_sign_in_or_connection_is_the_fault_of_no_mail(engine: Engine)
     assert_eq!(server.recipients(), [""; 0]);
 }
 
-async fn a_greylisted_mail_is_taken_later(engine: Engine) {
+async fn a_greylisted_mail_is_accepted_later(engine: Engine) {
     let seen = Mutex::new(HashSet::new());
     let server = MailServer::scripted(move |heard| match heard {
         Heard::Command(line) if line.starts_with("RCPT") && seen.lock().unwrap().insert(line.to_owned()) => {
@@ -182,12 +182,12 @@ async fn a_connection_cut_at_any_byte_loses_nothing(engine: Engine) {
         app.worker.run_once().await.unwrap();
         let came = server.received().into_iter().filter(|mail| mail.to == recipient).collect::<Vec<_>>();
         assert!((1..=2).contains(&came.len()), "cut at {number} %: {}", came.len());
-        assert!(came.iter().all(|mail| mail == &came[0]), "both are the same");
+        assert!(came.iter().all(|mail| mail == &came[0]), "a mail that arrives twice is the same twice");
     }
     assert!(states(&app).await.iter().all(|state| state.starts_with("sent")));
 }
 
-async fn what_is_given_up_is_an_event(engine: Engine) {
+async fn giving_up_a_mail_is_an_audit_event(engine: Engine) {
     let server = refusing("RCPT", "550 5.1.1 no such user");
     let app = TestApp::start_with(engine, &server.settings()).await;
     let of_kind = |number, kind: &str| mintmark::model::delivery::NewDelivery {

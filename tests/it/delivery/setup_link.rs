@@ -11,7 +11,7 @@ use crate::support::{Administrator, Engine, MailServer, TestApp, on_both_engines
 on_both_engines!(
     a_setup_link_is_mailed_and_erased,
     without_a_server_no_link_is_queued,
-    a_link_that_came_too_late_is_given_up_and_erased,
+    a_link_that_expires_before_it_is_sent_is_given_up_and_erased,
 );
 
 async fn invite(admin: &Administrator<'_>) -> (String, String) {
@@ -27,7 +27,7 @@ async fn bodies(app: &TestApp) -> Vec<String> {
     app.database.session().await.texts("SELECT body FROM deliveries ORDER BY delivery_id").await
 }
 
-/// The text of a mail without the line ends and the signs that quoted-printable puts into it.
+/// The text of a mail without the soft line breaks and the escaped `=` of quoted-printable.
 fn unwrapped(text: &str) -> String {
     text.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=")
 }
@@ -67,7 +67,7 @@ async fn without_a_server_no_link_is_queued(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_link_that_came_too_late_is_given_up_and_erased(engine: Engine) {
+async fn a_link_that_expires_before_it_is_sent_is_given_up_and_erased(engine: Engine) {
     let server = MailServer::start();
     let app = TestApp::start_with(engine, &server.settings()).await;
     let admin = app.administrator().await;

@@ -15,12 +15,12 @@ use crate::support::{Answer, Engine, Heard, MailServer, TestApp, on_both_engines
 on_both_engines!(
     a_mail_is_sent_as_soon_as_its_change_is_committed,
     processes_share_the_work,
-    a_thousand_for_a_dead_host_delay_no_other,
+    a_thousand_mails_for_a_dead_host_delay_no_others,
     a_stop_finishes_what_is_being_sent,
-    a_lease_that_ended_is_taken_over_and_a_late_result_does_not_count,
+    an_expired_lease_is_taken_over_and_a_late_result_does_not_count,
 );
 
-/// Lets workers run while `doing` does something, and stops them in order.
+/// Runs the workers until `doing` is done, and then stops them.
 async fn while_running<const N: usize>(workers: [&Arc<Worker>; N], doing: impl Future<Output = ()>) {
     let (stop, stopping) = watch::channel(false);
     let all = futures_util::future::join_all(workers.map(|worker| worker.run(stopping.clone())));
@@ -37,7 +37,7 @@ async fn count(app: &TestApp, condition: &str) -> i64 {
 
 async fn a_mail_is_sent_as_soon_as_its_change_is_committed(engine: Engine) {
     let server = MailServer::start();
-    // The app sends by itself.
+    // Here the app runs its own worker.
     let settings = format!("{}delivery.worker = \"on\"", server.settings());
     let app = TestApp::start_with(engine, &settings).await;
     let admin = app.administrator().await;
@@ -68,7 +68,7 @@ async fn processes_share_the_work(engine: Engine) {
     assert_eq!(count(&app, "attempts = 1 AND lease_until = 0 AND lease_owner IS NULL").await, 90);
 }
 
-async fn a_thousand_for_a_dead_host_delay_no_other(engine: Engine) {
+async fn a_thousand_mails_for_a_dead_host_delay_no_others(engine: Engine) {
     let server = MailServer::scripted(|heard| match heard {
         Heard::Command(line) if line.contains("@dead.example") => Answer::Wait,
         _ => Answer::Usual,
@@ -76,7 +76,7 @@ async fn a_thousand_for_a_dead_host_delay_no_other(engine: Engine) {
     let app = TestApp::start_with(engine, &server.settings()).await;
     let at_host = |number: usize, host: &str| NewDelivery {
         host: host.to_owned(),
-        // Those of the dead host have waited for longest.
+        // The mails for the dead host have waited the longest.
         first_attempt_at: mail(0, "").first_attempt_at - if host == "dead.example" { 100 } else { 0 },
         ..mail(number, &format!("{number}@{host}"))
     };
@@ -113,7 +113,7 @@ async fn a_stop_finishes_what_is_being_sent(engine: Engine) {
     assert_eq!(count(&app, "lease_until > 0").await, 0);
 }
 
-async fn a_lease_that_ended_is_taken_over_and_a_late_result_does_not_count(engine: Engine) {
+async fn an_expired_lease_is_taken_over_and_a_late_result_does_not_count(engine: Engine) {
     let server = MailServer::scripted(|heard| match heard {
         Heard::Mail(mail) if mail.to.starts_with("slow") => Answer::Wait,
         _ => Answer::Usual,

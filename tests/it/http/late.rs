@@ -12,6 +12,7 @@ use crate::support::{Engine, Reply, TestApp, Wire, tls_app};
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 const PART: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Late: ";
 
+/// An app with a request timeout of one second.
 async fn hasty() -> TestApp {
     TestApp::start_with(Engine::Sqlite, "server.request_timeout_seconds = 1").await
 }
@@ -46,7 +47,7 @@ async fn a_late_head_is_closed_without_a_reply() {
 }
 
 #[tokio::test]
-async fn the_head_of_a_later_request_has_no_more_time() {
+async fn the_head_of_a_later_request_gets_the_same_time() {
     // An idle connection stays open much longer than a head may take.
     let app = hasty().await;
     for before in [1, 2] {
@@ -93,7 +94,7 @@ async fn an_idle_connection_is_closed() {
 async fn an_unread_reply_does_not_keep_the_connection_open() {
     let app = hasty().await;
     let mut stream = TcpStream::connect(app.base.strip_prefix("http://").unwrap()).await.unwrap();
-    // Writing fails when the server has given up.
+    // Writing fails when the server has closed the connection.
     let asking = async {
         let request = "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n".repeat(16);
         while stream.write_all(request.as_bytes()).await.is_ok() {}

@@ -102,7 +102,7 @@ async fn a_body_that_is_announced_too_large_is_not_awaited() {
 }
 
 #[tokio::test]
-async fn a_flood_is_not_swallowed() {
+async fn an_endless_body_is_not_read_without_limit() {
     const MOST: usize = 64 * 1024 * 1024;
     let app = app().await;
     let chunk = format!("10000\r\n{}\r\n", "y".repeat(0x10000));
@@ -154,7 +154,7 @@ async fn authorised_requests_leave_a_body_unread_too() {
 }
 
 #[tokio::test]
-async fn more_such_bodies_than_connections_leave_room_for_others() {
+async fn more_unfinished_bodies_than_connections_leave_room_for_others() {
     let app = TestApp::start_with(Engine::Sqlite, "server.max_connections = 4").await;
     let mut held = Vec::new();
     for _ in 0..12 {

@@ -17,10 +17,10 @@ on_both_engines!(
     no_token_is_generated_for_a_client_that_may_not_have_tokens,
     a_repeated_request_gets_the_same_token,
     tokens_are_listed_newest_first_in_pages,
-    one_is_revoked_and_all_are,
-    another_workspaces_tokens_do_not_exist,
-    a_token_leaves_no_trace_of_itself,
-    a_missing_key_is_named,
+    one_token_or_all_tokens_of_a_client_are_revoked,
+    tokens_of_another_workspace_are_not_found,
+    no_part_of_a_token_is_stored,
+    without_a_signing_key_the_error_says_how_to_make_one,
 );
 
 /// An administrator of the platform, a client in `acme` whose tokens never expire, and the path of its tokens.
@@ -58,6 +58,7 @@ fn claims(app: &TestApp, token: &Value) -> AccessTokenClaims {
     checks.verify(text, &app.core.services.ring.key_set(), app.core.services.clock().now()).unwrap()
 }
 
+/// Introspects a token: `Ok` if it is active, otherwise why it is not.
 async fn verdict(app: &TestApp, claims: &AccessTokenClaims) -> Result<(), InactiveReason> {
     let confirmed = app.core.services.ledger.confirm().await.unwrap();
     match app.core.services.tokens.validity(confirmed, claims).await.unwrap() {
@@ -167,7 +168,7 @@ async fn an_expiry_is_at_most_the_clients_and_within_every_cap(engine: Engine) {
         &["/scope", seconds, "/x"],
     );
 
-    // Lifetimes that the client was allowed before: the request is refused, and the lifetime is not shortened.
+    // A cap that was lowered after the client was created: a request above it is refused, and its lifetime is not shortened.
     let client_path = format!("/v1/api-clients/{}", capped.client_id);
     let wider = json!({"products": ["gst", "finite"], "token_expiry": after(86_400)});
     assert_eq!(admin.patch(&client_path, &wider).await.status(), 200);
@@ -323,7 +324,7 @@ async fn tokens_are_listed_newest_first_in_pages(engine: Engine) {
     app.stop().await;
 }
 
-async fn one_is_revoked_and_all_are(engine: Engine) {
+async fn one_token_or_all_tokens_of_a_client_are_revoked(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client, path) = furnished(&app).await;
     let mut tokens = Vec::new();
@@ -339,7 +340,7 @@ async fn one_is_revoked_and_all_are(engine: Engine) {
         let reply = Reply::of(admin.delete(&one).await).await;
         assert_eq!((reply.status, reply.text()), (204, ""));
     }
-    // A token that has expired is not valid anyway, and its contacts get no mail.
+    // This token has expired, so nobody gets a mail when it is revoked.
     assert_eq!(admin.delete(&format!("{path}/{}", ends["jti"].as_str().unwrap())).await.status(), 204);
     assert_eq!(verdict(&app, first).await, Err(InactiveReason::Revoked));
     assert_eq!(published(&app, first).await, Status::Invalid);
@@ -376,7 +377,7 @@ async fn one_is_revoked_and_all_are(engine: Engine) {
     app.stop().await;
 }
 
-async fn another_workspaces_tokens_do_not_exist(engine: Engine) {
+async fn tokens_of_another_workspace_are_not_found(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, _, path) = furnished(&app).await;
     admin.workspace("rival", json!({})).await;
@@ -393,7 +394,7 @@ async fn another_workspaces_tokens_do_not_exist(engine: Engine) {
     ] {
         problem(&Reply::to(rival.request(method, path)).await, 404, "not-found");
     }
-    // Nor are tokens of one client found under another.
+    // A token of one client is not found under the path of another client.
     let (_, other) = client(&admin, json!({})).await;
     let elsewhere = format!("{other}/{}", made["jti"].as_str().unwrap());
     for method in [Method::GET, Method::DELETE] {
@@ -410,7 +411,7 @@ async fn another_workspaces_tokens_do_not_exist(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_leaves_no_trace_of_itself(engine: Engine) {
+async fn no_part_of_a_token_is_stored(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, _, path) = furnished(&app).await;
     let request = admin.request(Method::POST, &path).header("idempotency-key", "kept").json(&json!({}));
@@ -424,7 +425,7 @@ async fn a_token_leaves_no_trace_of_itself(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_missing_key_is_named(engine: Engine) {
+async fn without_a_signing_key_the_error_says_how_to_make_one(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, _, path) = furnished(&app).await;
     let mut session = app.database.session().await;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::api_clients::{CLIENTS, complaint, furnished, read};
+use super::api_clients::{CLIENTS, furnished, kind_and_pointers, read};
 use crate::support::{Engine, TestApp, on_both_engines};
 
 /// A body in which every member is invalid.
@@ -110,12 +110,12 @@ async fn every_bad_field_is_named_at_once(engine: Engine) {
     for (wanted, pointers) in cases {
         let (status, problem) = read(admin.post(CLIENTS, &wanted).await).await;
         assert_eq!(status, 422, "{wanted}: {problem}");
-        assert_eq!(complaint(&problem), ("validation", pointers), "{wanted}: {problem}");
+        assert_eq!(kind_and_pointers(&problem), ("validation", pointers), "{wanted}: {problem}");
     }
     assert_eq!(read(admin.get(CLIENTS).await).await.1["items"], json!([]));
 }
 
-async fn values_that_come_later_are_refused_and_not_ignored(engine: Engine) {
+async fn values_that_are_not_supported_yet_are_refused_and_not_ignored(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (_, made) = admin.client("acme-in", json!({"products": ["gst"]})).await;
@@ -137,7 +137,11 @@ async fn values_that_come_later_are_refused_and_not_ignored(engine: Engine) {
         {
             let (status, problem) = read(response).await;
             assert_eq!(status, 422, "{member}: {problem}");
-            assert_eq!(complaint(&problem), ("not-supported-yet", vec![pointer.as_str()]), "{problem}");
+            assert_eq!(
+                kind_and_pointers(&problem),
+                ("not-supported-yet", vec![pointer.as_str()]),
+                "{problem}"
+            );
         }
     }
     // Such members are reported together with other errors.
@@ -145,12 +149,13 @@ async fn values_that_come_later_are_refused_and_not_ignored(engine: Engine) {
         json!({"label": "", "products": ["nope"], "daily_token_limit": 3, "require_dpop": true, "jwks": {}});
     let (status, problem) = read(admin.post(CLIENTS, &wanted).await).await;
     let pointers = vec!["/daily_token_limit", "/jwks", "/label", "/products/0", "/require_dpop"];
-    assert_eq!((status, complaint(&problem)), (422, ("validation", pointers)), "{problem}");
+    assert_eq!((status, kind_and_pointers(&problem)), (422, ("validation", pointers)), "{problem}");
     assert_eq!(read(admin.get(&path).await).await.1["updated_at"], made["updated_at"]);
 }
 
-/// The mode and its grace period are two members; each stays unchanged if it is left out.
-async fn the_mode_of_active_tokens_and_its_grace(engine: Engine) {
+/// The mode and its grace period are two members. One that is left out does not change, except that only the mode `replace` has
+/// a grace period other than 0.
+async fn active_tokens_and_its_grace_period_are_changed_separately(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (_, made) = admin.client("acme-in", json!({"products": ["gst"]})).await;
@@ -201,14 +206,14 @@ async fn the_mode_of_active_tokens_and_its_grace(engine: Engine) {
     ] {
         let (status, problem) = read(admin.patch(&path, &broken).await).await;
         assert_eq!(
-            (status, complaint(&problem)),
+            (status, kind_and_pointers(&problem)),
             (422, ("validation", vec![pointer])),
             "{broken}: {problem}"
         );
     }
 }
 
-async fn lifetimes_keep_the_caps_of_workspace_and_products(engine: Engine) {
+async fn lifetimes_stay_within_the_caps_of_workspace_and_products(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     admin.product("short", json!({"max_token_lifetime_seconds": 600})).await;
@@ -232,23 +237,27 @@ async fn lifetimes_keep_the_caps_of_workspace_and_products(engine: Engine) {
         let mut wanted = wanted;
         wanted["label"] = json!("L");
         let (status, problem) = read(admin.post(path, &wanted).await).await;
-        assert_eq!((status, complaint(&problem)), (422, ("validation", pointers)), "{wanted}: {problem}");
+        assert_eq!(
+            (status, kind_and_pointers(&problem)),
+            (422, ("validation", pointers)),
+            "{wanted}: {problem}"
+        );
     }
     let (_, made) = admin.client("acme-in", json!({"products": ["short"], "token_expiry": after(600)})).await;
     let path = format!("/v1/api-clients/{}", made["client_id"].as_str().unwrap());
 
-    // A cap that was lowered later is checked only if the change has `token_expiry` or new products.
+    // A cap that was lowered later is checked only if `token_expiry` changes or the product is new to the client.
     let lowered = admin.patch("/v1/products/short", &json!({"max_token_lifetime_seconds": 300})).await;
     assert_eq!(lowered.status(), 200);
     let (status, renamed) =
         read(admin.patch(&path, &json!({"label": "R", "products": ["short"]})).await).await;
     assert_eq!((status, &renamed["token_expiry"]), (200, &after(600)), "{renamed}");
     let (status, problem) = read(admin.patch(&path, &json!({"token_expiry": after(400)})).await).await;
-    assert_eq!((status, complaint(&problem).1), (422, vec!["/token_expiry/seconds"]));
+    assert_eq!((status, kind_and_pointers(&problem).1), (422, vec!["/token_expiry/seconds"]));
     let grown = json!({"products": ["gst", "short"]});
     assert_eq!(admin.patch(&path, &grown).await.status(), 200, "the other product has no cap");
     let (status, problem) = read(admin.patch(&path, &json!({"token_expiry": never})).await).await;
-    assert_eq!((status, complaint(&problem).1), (422, vec!["/token_expiry/mode"]));
+    assert_eq!((status, kind_and_pointers(&problem).1), (422, vec!["/token_expiry/mode"]));
 }
 
 async fn a_signing_algorithm_needs_its_keys(engine: Engine) {
@@ -257,7 +266,7 @@ async fn a_signing_algorithm_needs_its_keys(engine: Engine) {
     let wanted = |alg: &str| json!({"label": "L", "products": ["gst"], "signing_alg": alg, "token_expiry": {"mode": "never"}});
     assert_eq!(admin.post(CLIENTS, &wanted("ES256")).await.status(), 201);
     let (status, problem) = read(admin.post(CLIENTS, &wanted("EdDSA")).await).await;
-    assert_eq!((status, complaint(&problem).1), (422, vec!["/signing_alg"]), "{problem}");
+    assert_eq!((status, kind_and_pointers(&problem).1), (422, vec!["/signing_alg"]), "{problem}");
     assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("POST /v1/signing-keys"), "{problem}");
 
     let (_, made) = admin.client("acme-in", json!({"products": ["gst"]})).await;
@@ -266,9 +275,9 @@ async fn a_signing_algorithm_needs_its_keys(engine: Engine) {
     assert_eq!(admin.patch(&path, &change).await.status(), 422);
     admin.create("/v1/signing-keys", &json!({"alg": "EdDSA"})).await;
     assert_eq!(admin.patch(&path, &change).await.status(), 200);
-    // Tokens that never expire need a key of the other class (`never_expiring`).
+    // Tokens that never expire are signed with other keys: those with `use_for` `never_expiring`.
     let (status, problem) = read(admin.patch(&path, &json!({"token_expiry": {"mode": "never"}})).await).await;
-    assert_eq!((status, complaint(&problem).1), (422, vec!["/signing_alg"]), "{problem}");
+    assert_eq!((status, kind_and_pointers(&problem).1), (422, vec!["/signing_alg"]), "{problem}");
     assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("never_expiring"), "{problem}");
     admin.create("/v1/signing-keys", &json!({"alg": "EdDSA", "use_for": "never_expiring"})).await;
     assert_eq!(admin.patch(&path, &json!({"token_expiry": {"mode": "never"}})).await.status(), 200);
@@ -295,7 +304,7 @@ async fn a_caller_cannot_grant_a_permission_it_does_not_have(engine: Engine) {
     let full = app.administrator_as(&admin.client, all).await;
     let (_, made) =
         full.client("acme-in", json!({"permissions": ["mintmark:introspect", "mintmark:read"]})).await;
-    // A granted permission may stay or be removed; to grant it again needs the permission.
+    // A caller without a permission may keep it in the client or remove it, but cannot grant it again.
     let path = format!("/v1/api-clients/{}", made["client_id"].as_str().unwrap());
     let same = json!({"label": "R", "permissions": ["mintmark:read", "mintmark:introspect"]});
     assert_eq!(manager_of_acme.patch(&path, &same).await.status(), 200);
@@ -306,9 +315,9 @@ async fn a_caller_cannot_grant_a_permission_it_does_not_have(engine: Engine) {
 
 on_both_engines!(
     every_bad_field_is_named_at_once,
-    values_that_come_later_are_refused_and_not_ignored,
-    the_mode_of_active_tokens_and_its_grace,
-    lifetimes_keep_the_caps_of_workspace_and_products,
+    values_that_are_not_supported_yet_are_refused_and_not_ignored,
+    active_tokens_and_its_grace_period_are_changed_separately,
+    lifetimes_stay_within_the_caps_of_workspace_and_products,
     a_signing_algorithm_needs_its_keys,
     a_caller_cannot_grant_a_permission_it_does_not_have,
 );

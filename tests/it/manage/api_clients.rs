@@ -23,7 +23,7 @@ pub(super) async fn read(response: Response) -> (u16, Value) {
 }
 
 /// The last part of a problem's `type`, and the pointers of its errors.
-pub(super) fn complaint(problem: &Value) -> (&str, Vec<&str>) {
+pub(super) fn kind_and_pointers(problem: &Value) -> (&str, Vec<&str>) {
     let kind = problem["type"].as_str().unwrap().rsplit('/').next().unwrap();
     let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut pointers: Vec<&str> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
@@ -35,7 +35,8 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
 }
 
-async fn the_example_of_the_contract(engine: Engine) {
+/// The example `never` of `openapi.yaml`, with the address of this test in `allowed_ips`.
+async fn the_example_in_openapi_yaml_creates_a_client(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let wanted = json!({
@@ -51,7 +52,7 @@ async fn the_example_of_the_contract(engine: Engine) {
     assert_eq!(location, format!("/v1/api-clients/{id}"));
     assert!(id.starts_with("cl_") && id.len() == 25, "{id}");
     let secret = made["client_secret"].as_str().unwrap();
-    let on_file = json!([{
+    let secrets = json!([{
         "secret_id": made["secrets"][0]["secret_id"], "last_four": &secret[secret.len() - 4..],
         "created_at": "2026-09-21T14:13:20Z", "expires_at": null, "last_used_at": null, "last_used_from": null, "used_last_24h": 0
     }]);
@@ -61,12 +62,12 @@ async fn the_example_of_the_contract(engine: Engine) {
         "notification_emails": ["finance-it@acme.example"], "allowed_ips": ["203.0.113.0/24", "127.0.0.1/32"],
         "active_tokens": "many", "replace_grace_seconds": 0, "daily_token_limit": null,
         "auth_method": "client_secret", "require_dpop": false, "signing_alg": null, "expires_at": null,
-        "metadata": {}, "generation": 1, "secrets": on_file, "last_used_at": null,
+        "metadata": {}, "generation": 1, "secrets": secrets, "last_used_at": null,
         "created_at": "2026-09-21T14:13:20Z", "updated_at": "2026-09-21T14:13:20Z"
     });
     assert_eq!(made, expected);
 
-    // The record is the same without the secret. Another new client gets a token.
+    // The record is the same without the secret. A new client gets a token at once.
     let response = admin.get(&location).await;
     assert_eq!(header(&response, "etag"), etag);
     let (status, record) = read(response).await;
@@ -123,8 +124,8 @@ async fn null_and_default_values_are_accepted(engine: Engine) {
     let path = format!("/v1/api-clients/{}", made["client_id"].as_str().unwrap());
     let (status, mut cleared) = read(admin.patch(&path, &nulls).await).await;
     assert_eq!(status, 200, "{cleared}");
-    assert_eq!(cleared["generation"], 2, "a permission was taken away");
-    assert_eq!(cleared["revoked_tokens"], 0, "and no recorded token had it");
+    assert_eq!(cleared["generation"], 2, "a permission was removed");
+    assert_eq!(cleared["revoked_tokens"], 0, "no recorded token had the permission");
     for member in ["client_id", "secrets", "generation", "revoked_tokens"] {
         cleared.as_object_mut().unwrap().remove(member);
     }
@@ -132,7 +133,7 @@ async fn null_and_default_values_are_accepted(engine: Engine) {
     assert_eq!(cleared, records[0]);
 }
 
-async fn a_patch_merges_and_keeps_to_its_precondition(engine: Engine) {
+async fn a_patch_merges_and_obeys_if_match(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (_, made) =
@@ -179,7 +180,7 @@ async fn a_patch_merges_and_keeps_to_its_precondition(engine: Engine) {
     assert!(!header(&typed, "accept-patch").is_empty());
 }
 
-async fn a_removed_permission_is_gone_at_once(engine: Engine) {
+async fn a_restriction_takes_effect_at_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (client, made) = admin.client("acme-in", json!({"products": ["gst", "e-invoicing"]})).await;
@@ -202,7 +203,7 @@ async fn a_removed_permission_is_gone_at_once(engine: Engine) {
     assert_eq!(
         (&record["generation"], &made["generation"]),
         (&json!(3), &json!(1)),
-        "twice a product was taken away"
+        "a product was removed twice"
     );
     let end = json!({"expires_at": "2026-09-21T14:14:20Z"});
     assert_eq!(admin.patch(&path, &end).await.status(), 200);
@@ -315,7 +316,11 @@ async fn objects_of_another_workspace_are_not_found(engine: Engine) {
                 request = request.json(&wanted);
             }
             let (status, problem) = read(request.send().await.unwrap()).await;
-            assert_eq!((status, complaint(&problem).0), (404, "not-found"), "{method} {path}: {problem}");
+            assert_eq!(
+                (status, kind_and_pointers(&problem).0),
+                (404, "not-found"),
+                "{method} {path}: {problem}"
+            );
         }
         assert_eq!(read(admin.get(&client).await).await.1["label"], record["label"]);
     }
@@ -348,9 +353,8 @@ async fn a_creation_sent_again_gives_the_same_secret(engine: Engine) {
     assert_eq!(read(admin.get(CLIENTS).await).await.1["items"].as_array().unwrap().len(), 1);
 }
 
-/// Concurrent changes of clients, their secrets, their workspace and their products: each succeeds or is refused with a
-/// client error, and none waits for another without end.
-async fn a_crowd_of_changes_gets_its_answers(engine: Engine) {
+/// Concurrent changes of clients, their secrets, their workspace and their products do not deadlock.
+async fn concurrent_changes_all_succeed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let mut paths = Vec::new();
@@ -382,11 +386,11 @@ async fn a_crowd_of_changes_gets_its_answers(engine: Engine) {
 }
 
 on_both_engines!(
-    a_crowd_of_changes_gets_its_answers,
-    the_example_of_the_contract,
+    concurrent_changes_all_succeed,
+    the_example_in_openapi_yaml_creates_a_client,
     null_and_default_values_are_accepted,
-    a_patch_merges_and_keeps_to_its_precondition,
-    a_removed_permission_is_gone_at_once,
+    a_patch_merges_and_obeys_if_match,
+    a_restriction_takes_effect_at_once,
     lists_filter_and_page,
     objects_of_another_workspace_are_not_found,
     a_creation_sent_again_gives_the_same_secret,

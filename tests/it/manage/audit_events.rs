@@ -8,15 +8,15 @@ use crate::support::{Administrator, Engine, TestApp, on_both_engines, until};
 
 on_both_engines!(
     every_change_leaves_an_event,
-    a_refused_change_records_none,
+    a_refused_change_records_no_event,
     an_item_has_to_match_all_filters,
     filters_must_be_valid,
     a_workspace_sees_its_own_events,
     the_newest_come_first_page_by_page,
     the_source_is_the_client_behind_trusted_proxies,
     a_checkpoint_is_for_every_reader,
-    a_proof_is_for_who_may_see_the_event,
-    a_log_goes_on_from_its_checkpoints,
+    a_proof_is_only_for_callers_that_may_see_the_event,
+    a_consistency_proof_links_two_checkpoints,
     events_are_kept_for_as_long_as_the_setting_says,
 );
 
@@ -100,7 +100,7 @@ async fn every_change_leaves_an_event(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_refused_change_records_none(engine: Engine) {
+async fn a_refused_change_records_no_event(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -272,7 +272,7 @@ async fn events_are_kept_for_as_long_as_the_setting_says(engine: Engine) {
     {
         let app = TestApp::start_with(engine, setting).await;
         let admin = app.administrator().await;
-        // If the events are deleted, there are more of them than one batch deletes.
+        // With the setting that deletes the events, there are more of them than one batch deletes.
         let changes = if kept_after[1] { 3 } else { 600 };
         for n in 0..changes {
             assert_eq!(
@@ -287,7 +287,7 @@ async fn events_are_kept_for_as_long_as_the_setting_says(engine: Engine) {
         let whole = app.database.number(&old).await;
         assert!(whole > changes, "{whole}");
         for (days, kept) in [30, 1].into_iter().zip(kept_after) {
-            // First to the last second of the thirtieth day, then past its end.
+            // The clock goes to the last second of the thirtieth day, and then past its end.
             app.clock.advance(if days == 1 { 2 } else { days * DAY - 1 });
             mintmark::jobs::housekeeping_once(&app.core.services).await;
             assert_eq!(app.database.number(&old).await, if kept { whole } else { 0 }, "{setting}");
@@ -304,7 +304,7 @@ async fn text(reply: reqwest::Response) -> String {
     reply.text().await.unwrap()
 }
 
-async fn signed(app: &TestApp) {
+async fn sign_checkpoint(app: &TestApp) {
     app.core.services.ledger.keep_audit_tree().await.unwrap();
 }
 
@@ -322,6 +322,7 @@ async fn first_checkpoint(app: &TestApp) {
     .await;
 }
 
+/// Checks that a reply says that no checkpoint covers the request yet.
 fn not_covered(reply: &Reply) {
     problem(reply, 503, "unavailable");
     assert_eq!(reply.header("retry-after"), "60");
@@ -332,7 +333,7 @@ async fn a_checkpoint_is_for_every_reader(engine: Engine) {
     let admin = app.administrator().await;
     forget_checkpoints(&app).await;
     not_covered(&Reply::of(admin.get("/v1/audit-events/checkpoint").await).await);
-    signed(&app).await;
+    sign_checkpoint(&app).await;
     let note = text(admin.get("/v1/audit-events/checkpoint").await).await;
     let size = app.database.number("SELECT COUNT(*) FROM audit_events").await;
     let origin = format!("{}/audit", app.base.trim_start_matches("http://"));
@@ -358,7 +359,7 @@ async fn a_checkpoint_is_for_every_reader(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_proof_is_for_who_may_see_the_event(engine: Engine) {
+async fn a_proof_is_only_for_callers_that_may_see_the_event(engine: Engine) {
     let app = TestApp::start(engine).await;
     first_checkpoint(&app).await;
     let admin = app.administrator().await;
@@ -373,7 +374,7 @@ async fn a_proof_is_for_who_may_see_the_event(engine: Engine) {
     not_covered(&Reply::of(reader.get(&path(own)).await).await);
     // An event that the caller may not see gets 404, whether or not a checkpoint covers it.
     problem(&Reply::of(reader.get(&path(foreign)).await).await, 404, "not-found");
-    signed(&app).await;
+    sign_checkpoint(&app).await;
     let proof = text(reader.get(&path(own)).await).await;
     let event = &events(&admin, "?workspace_id=acme&action=client.created").await[0];
     let entry =
@@ -394,14 +395,14 @@ async fn a_proof_is_for_who_may_see_the_event(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_log_goes_on_from_its_checkpoints(engine: Engine) {
+async fn a_consistency_proof_links_two_checkpoints(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    signed(&app).await;
+    sign_checkpoint(&app).await;
     let old = text(admin.get("/v1/audit-events/checkpoint").await).await;
     let size: i64 = old.lines().nth(1).unwrap().parse().unwrap();
     admin.workspace("acme", json!({})).await;
-    signed(&app).await;
+    sign_checkpoint(&app).await;
     let new = text(admin.get("/v1/audit-events/checkpoint").await).await;
     assert_ne!(old, new);
     let proof = text(admin.get(&format!("/v1/audit-events/consistency?from={size}")).await).await;
@@ -418,9 +419,9 @@ async fn a_log_goes_on_from_its_checkpoints(engine: Engine) {
     app.stop().await;
 }
 
-/// Tested on PostgreSQL only: on SQLite a writer waits for the whole database, not for the tree.
+/// Tested on PostgreSQL only: on SQLite a writer waits for the lock on the whole database, not for the row of the tree.
 #[tokio::test]
-async fn who_waits_too_long_for_the_tree_comes_later_and_leaves_no_gap() {
+async fn a_change_that_waits_too_long_for_the_tree_is_refused_and_leaves_no_gap() {
     let app = TestApp::start(Engine::Postgres).await;
     let admin = app.administrator().await;
     let mut session = app.database.session().await;
@@ -432,7 +433,11 @@ async fn who_waits_too_long_for_the_tree_comes_later_and_leaves_no_gap() {
     session.execute("ROLLBACK").await;
     // The same request succeeds, and nothing of the first one is left.
     ok(&Reply::of(admin.post("/v1/workspaces", &json!({"name": "Acme"})).await).await, 201);
-    assert_eq!(events(&admin, "?action=workspace.created&limit=200").await.len(), 2, "and `platform`");
+    assert_eq!(
+        events(&admin, "?action=workspace.created&limit=200").await.len(),
+        2,
+        "the new workspace and `platform`"
+    );
     let count = session.number("SELECT COUNT(*) FROM audit_events").await;
     for (what, expected) in [
         ("MIN(seq) FROM audit_events", 0),

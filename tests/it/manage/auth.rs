@@ -9,9 +9,9 @@ use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engine
 
 on_both_engines!(
     without_a_token_the_challenge_has_no_error,
-    a_token_that_does_not_hold_is_invalid,
+    a_token_that_does_not_verify_is_invalid,
     a_token_is_read_only_from_one_header,
-    only_a_token_for_the_issuer_alone_opens_it,
+    the_issuer_must_be_the_only_audience_of_the_token,
     a_scope_gives_exactly_its_permissions,
     the_current_permissions_of_the_client_count,
     a_revoked_token_is_refused_at_once,
@@ -49,7 +49,7 @@ async fn without_a_token_the_challenge_has_no_error(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
+async fn a_token_that_does_not_verify_is_invalid(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let token = admin.token.clone();
@@ -92,7 +92,7 @@ async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
     let whole = format!("{signed}.{flipped}");
     let request = app.request(Method::GET, "/v1/products").bearer_auth(&whole);
     assert!(!sent(request).await.text().contains("cut when pasted"));
-    // The token without the word Bearer before it.
+    // This request has the token without the word Bearer before it.
     let reply = sent(app.request(Method::GET, "/v1/products").header("authorization", &token)).await;
     refused(&reply, CHALLENGE);
     assert!(reply.json()["detail"].as_str().unwrap().contains("lacks the word Bearer"));
@@ -137,7 +137,7 @@ async fn a_token_is_read_only_from_one_header(engine: Engine) {
     app.stop().await;
 }
 
-async fn only_a_token_for_the_issuer_alone_opens_it(engine: Engine) {
+async fn the_issuer_must_be_the_only_audience_of_the_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -230,7 +230,7 @@ async fn the_current_permissions_of_the_client_count(engine: Engine) {
 async fn a_revoked_token_is_refused_at_once(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.record_above_seconds = 600").await;
     let admin = app.administrator().await;
-    // One token is recorded, the other is stateless.
+    // The tokens of the first client are recorded, those of the second are stateless.
     for expiry in [3600, 600] {
         let expiry = json!({"mode": "after", "seconds": expiry});
         let granted = json!({"permissions": ["mintmark:read"], "token_expiry": expiry});
@@ -281,7 +281,7 @@ async fn a_client_that_is_disabled_or_expired_is_refused_at_once(engine: Engine)
     refused(&Reply::of(caller.get(own).await).await, INVALID_TOKEN);
     ok(&Reply::of(admin.patch(own, &json!({"status": "active"})).await).await, 200);
     ok(&Reply::of(caller.get(own).await).await, 200);
-    // The end of the client ends its token too, so the test of deleting needs a second client.
+    // The token expires with its client, so deleting is tested with a second client.
     app.clock.advance(46 * 60 + 41);
     refused(&Reply::of(caller.get(own).await).await, INVALID_TOKEN);
     let (caller, client) = manager_of(&app, &admin, "acme", json!({})).await;

@@ -10,11 +10,11 @@ on_both_engines!(
     clients_are_changed_by_their_ids,
     clients_are_changed_by_a_filter,
     a_dry_run_shows_the_result_and_writes_nothing,
-    one_that_breaks_a_rule_stops_all,
+    a_client_that_breaks_a_rule_stops_the_whole_batch,
     ids_that_are_out_of_reach_are_named,
-    a_batch_that_revokes_too_much_is_refused,
-    more_than_two_hundred_are_refused,
-    what_cannot_be_read_is_named,
+    a_batch_that_revokes_too_many_tokens_is_refused,
+    more_than_two_hundred_clients_are_refused,
+    invalid_members_are_named,
     the_rules_of_access_are_those_of_a_single_change,
     two_batches_at_once_both_succeed,
 );
@@ -157,7 +157,7 @@ async fn a_dry_run_shows_the_result_and_writes_nothing(engine: Engine) {
     app.stop().await;
 }
 
-async fn one_that_breaks_a_rule_stops_all(engine: Engine) {
+async fn a_client_that_breaks_a_rule_stops_the_whole_batch(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, clients) = furnished(&app).await;
     let only = json!({"never_expires_allowed": false});
@@ -226,7 +226,7 @@ async fn record(app: &TestApp, client: &Credentials, scope: &str, count: usize) 
         .await;
 }
 
-async fn a_batch_that_revokes_too_much_is_refused(engine: Engine) {
+async fn a_batch_that_revokes_too_many_tokens_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, clients) = furnished(&app).await;
     record(&app, &clients[0], "gst", 6_000).await;
@@ -259,7 +259,7 @@ async fn a_batch_that_revokes_too_much_is_refused(engine: Engine) {
     app.stop().await;
 }
 
-async fn more_than_two_hundred_are_refused(engine: Engine) {
+async fn more_than_two_hundred_clients_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, clients) = furnished(&app).await;
     let mut session = app.database.session().await;
@@ -290,7 +290,7 @@ async fn more_than_two_hundred_are_refused(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_cannot_be_read_is_named(engine: Engine) {
+async fn invalid_members_are_named(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, clients) = furnished(&app).await;
     let id = &clients[0].client_id;
@@ -361,13 +361,13 @@ async fn two_batches_at_once_both_succeed(engine: Engine) {
     for _ in 0..10 {
         clients.push(admin.client("other", json!({"products": ["gst", "e-invoicing"]})).await.0);
     }
-    let there = ids(&clients);
-    let back: Vec<&str> = there.iter().rev().copied().collect();
+    let forward = ids(&clients);
+    let backward: Vec<&str> = forward.iter().rev().copied().collect();
     for round in 0..5 {
         let products = [json!(["gst"]), json!(["e-invoicing", "gst"])];
         let one =
-            json!({"ids": there, "patch": {"products": products[round % 2], "label": format!("{round}")}});
-        let other = json!({"ids": back, "patch": {"products": products[(round + 1) % 2], "metadata": {"round": "x"}}});
+            json!({"ids": forward, "patch": {"products": products[round % 2], "label": format!("{round}")}});
+        let other = json!({"ids": backward, "patch": {"products": products[(round + 1) % 2], "metadata": {"round": "x"}}});
         let (one, other) = futures_util::future::join(post(&admin, &one), post(&admin, &other)).await;
         assert_eq!(ok(&one, 200)["matched"], 13);
         assert_eq!(ok(&other, 200)["matched"], 13);

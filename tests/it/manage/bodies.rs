@@ -15,7 +15,7 @@ on_both_engines!(
     a_body_that_is_refused_is_not_waited_for,
     bodies_that_are_not_json_are_malformed,
     every_bad_member_is_reported_at_once,
-    names_show_something_and_break_no_line_or_direction,
+    names_have_visible_text_and_no_control_characters,
     a_refused_body_changes_nothing,
 );
 
@@ -268,7 +268,7 @@ async fn every_bad_member_is_reported_at_once(engine: Engine) {
     app.stop().await;
 }
 
-async fn names_show_something_and_break_no_line_or_direction(engine: Engine) {
+async fn names_have_visible_text_and_no_control_characters(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let (longest, too_long) = ("ä".repeat(200), "ä".repeat(201));

@@ -53,7 +53,7 @@ async fn a_list_has_the_clients_of_all_accessible_workspaces(engine: Engine) {
     let tenant = app.administrator_as(&own, "mintmark:read").await;
     let page = get(&tenant, "/v1/api-clients?count=true").await;
     assert_eq!((labels(&page).as_str(), &page["total"]), ("two", &json!(1)));
-    // An item is the same as the record, and was used a moment ago.
+    // An item is the same as the record. The client has just been used.
     let path = format!("/v1/api-clients/{}", own.client_id);
     assert_eq!(page["items"][0], get(&tenant, &path).await);
     assert_eq!(page["items"][0]["last_used_at"], "2026-09-21T14:13:20Z");
@@ -122,7 +122,7 @@ async fn a_list_is_sorted_and_filtered_by_last_use(engine: Engine) {
     assert_eq!(listed(&admin, "sort=last_used_at").await, "never, bootstrap, second, first, third");
     assert_eq!(listed(&admin, "sort=-last_used_at").await, "third, first, second, bootstrap, never");
     assert_eq!(listed(&admin, "unused_since=2026-09-21T14:13:40Z").await, "never, second, bootstrap");
-    // A token that an administrator generates counts as a use too, and a use stays when the secret that was used is deleted.
+    // A token that an administrator generates counts as a use too. The time of the last use stays when the secret is deleted.
     let first = format!("/v1/api-clients/{}", clients[1].client_id);
     app.clock.advance(10);
     admin.create(&format!("{first}/access-tokens"), &json!({})).await;

@@ -49,7 +49,7 @@ async fn a_description_is_set_kept_and_removed(engine: Engine) {
         ] {
             broken(&patched(json!({"description": bad})).await, &["/description"]);
         }
-        // The audit trail shows its changes, like those of everything else that an administrator sets.
+        // The audit trail shows the change.
         ok(&patched(json!({"description": "New"})).await, 200);
         let trail = ok(&Reply::of(admin.get("/v1/audit-events?limit=1").await).await, 200);
         assert_eq!(

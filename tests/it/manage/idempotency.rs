@@ -18,7 +18,7 @@ on_both_engines!(
     refusals_are_not_kept,
     replies_are_kept_for_a_day,
     keys_are_visible_ascii,
-    a_running_request_differs_from_an_answered_one,
+    a_key_is_refused_while_its_request_is_running,
     saved_replies_are_sealed,
     parallel_requests_create_once,
     parallel_requests_to_two_replicas_create_once,
@@ -186,7 +186,7 @@ async fn keys_are_visible_ascii(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_running_request_differs_from_an_answered_one(engine: Engine) {
+async fn a_key_is_refused_while_its_request_is_running(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     // Another transaction is about to create the same workspace, so the first request must wait for it.

@@ -13,11 +13,11 @@ mod idempotency;
 mod operators;
 mod pages;
 mod preconditions;
+mod privilege_escalation;
 mod products;
 mod routes;
 mod secrets;
 mod secrets_shown;
-mod step_up;
 mod token_lists;
 mod webhooks;
 mod workspaces;
@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use crate::support::TestApp;
 
-/// A second app on the database of `app`, of the same issuer: another replica.
+/// A second app on the database of `app` with the same issuer: another replica.
 pub(crate) async fn replica_of(app: &TestApp) -> TestApp {
     app.replica(&format!("server.public_url = {:?}", app.base)).await
 }
@@ -96,7 +96,7 @@ pub(crate) fn problem(reply: &Reply, status: u16, slug: &str) -> Value {
     body
 }
 
-/// The same for invalid fields, with exactly these pointers in any order.
+/// Checks that a reply refuses a request because of invalid fields: exactly those with these pointers, in any order.
 #[track_caller]
 pub(crate) fn broken(reply: &Reply, pointers: &[&str]) {
     problem(reply, 422, "validation");

@@ -8,15 +8,15 @@ use super::{Reply, broken, ok, problem};
 use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    an_operator_from_creation_to_deletion,
+    an_operator_is_created_changed_and_deleted,
     bad_fields_are_reported_at_once,
     operators_are_listed_and_found_by_address,
     a_lost_reply_is_repeated_with_its_link,
     a_setup_link_is_replaced,
-    roles_carry_no_more_than_the_token,
+    a_caller_needs_the_permissions_of_the_roles_that_it_gives,
     every_route_is_for_the_platform_alone,
-    the_cookie_of_the_console_opens_nothing,
-    the_last_administrator_stays,
+    the_cookie_of_the_console_gives_no_access,
+    the_last_administrator_cannot_be_disabled_demoted_or_deleted,
 );
 
 const ALL: &str = "mintmark:manage mintmark:introspect";
@@ -40,7 +40,7 @@ async fn administrator(app: &TestApp) -> Administrator<'_> {
     app.administrator_as(&admin.client, ALL).await
 }
 
-async fn an_operator_from_creation_to_deletion(engine: Engine) {
+async fn an_operator_is_created_changed_and_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let made = Reply::of(admin.post("/v1/operators", &ann()).await).await;
@@ -237,7 +237,7 @@ async fn a_setup_link_is_replaced(engine: Engine) {
     app.stop().await;
 }
 
-async fn roles_carry_no_more_than_the_token(engine: Engine) {
+async fn a_caller_needs_the_permissions_of_the_roles_that_it_gives(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     // A token that may manage but not introspect.
@@ -362,7 +362,7 @@ async fn every_route_is_for_the_platform_alone(engine: Engine) {
     app.stop().await;
 }
 
-async fn the_cookie_of_the_console_opens_nothing(engine: Engine) {
+async fn the_cookie_of_the_console_gives_no_access(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let created =
@@ -381,7 +381,7 @@ async fn the_cookie_of_the_console_opens_nothing(engine: Engine) {
     app.stop().await;
 }
 
-async fn the_last_administrator_stays(engine: Engine) {
+async fn the_last_administrator_cannot_be_disabled_demoted_or_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let created =
@@ -402,7 +402,7 @@ async fn the_last_administrator_stays(engine: Engine) {
     app.stop().await;
 }
 
-/// The cookie of a session of an operator who was just created.
+/// Signs in an operator that was just created, and returns the cookie of the session.
 async fn session(app: &TestApp, created: &Value) -> String {
     let operators = &app.core.services.operators;
     let (_, token) = created["setup_link"].as_str().unwrap().rsplit_once('/').unwrap();

@@ -8,7 +8,7 @@ use crate::support::{Administrator, Engine, TestApp, on_both_engines};
 on_both_engines!(
     pages_give_everything_once_in_order,
     a_limit_is_a_number_from_1_to_200,
-    parameters_that_are_not_there_are_refused,
+    unknown_and_repeated_parameters_are_refused,
     a_cursor_is_valid_only_for_its_list,
     a_list_that_changes_neither_repeats_nor_skips_items,
 );
@@ -101,7 +101,7 @@ async fn a_limit_is_a_number_from_1_to_200(engine: Engine) {
     app.stop().await;
 }
 
-async fn parameters_that_are_not_there_are_refused(engine: Engine) {
+async fn unknown_and_repeated_parameters_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for bad in [

@@ -7,19 +7,19 @@ use super::{Reply, ok, problem, replica_of};
 use crate::support::{Engine, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_reader_who_has_it_gets_304,
+    a_reader_with_the_current_version_gets_304,
     a_change_happens_only_to_the_version_expected,
     a_deletion_happens_only_to_the_version_expected,
     of_parallel_changes_to_one_version_one_wins,
-    a_change_of_nothing_raises_no_counter,
-    a_code_given_again_is_another_product,
+    a_change_without_effect_does_not_raise_the_version,
+    the_entity_tag_of_a_deleted_product_does_not_match_its_successor,
 );
 
 async fn sent(request: RequestBuilder) -> Reply {
     Reply::of(request.send().await.unwrap()).await
 }
 
-async fn a_reader_who_has_it_gets_304(engine: Engine) {
+async fn a_reader_with_the_current_version_gets_304(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -130,7 +130,7 @@ async fn of_parallel_changes_to_one_version_one_wins(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_change_of_nothing_raises_no_counter(engine: Engine) {
+async fn a_change_without_effect_does_not_raise_the_version(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({"audience": "https://gst.example"})).await;
@@ -158,7 +158,7 @@ async fn a_change_of_nothing_raises_no_counter(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_code_given_again_is_another_product(engine: Engine) {
+async fn the_entity_tag_of_a_deleted_product_does_not_match_its_successor(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({"name": "First"})).await;

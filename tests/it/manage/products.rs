@@ -8,19 +8,19 @@ use super::{Reply, broken, ok, problem};
 use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_product_from_creation_to_deletion,
-    a_code_is_a_scope_token_of_its_own,
+    a_product_is_created_changed_and_deleted,
+    a_code_is_a_scope_token_without_the_reserved_prefix,
     an_audience_is_an_absolute_uri_and_never_the_issuer,
     a_cap_lies_between_a_minute_and_a_year,
-    a_code_is_given_once,
+    a_code_belongs_to_one_product_at_a_time,
     a_granted_product_is_not_deleted,
     a_cap_lowered_later_is_allowed_and_takes_effect,
     only_the_platform_writes_products,
-    a_product_of_others_is_refused_like_an_unknown_one,
+    a_product_that_is_not_allowed_is_refused_like_an_unknown_one,
     a_workspace_sees_what_it_may_grant,
 );
 
-async fn a_product_from_creation_to_deletion(engine: Engine) {
+async fn a_product_is_created_changed_and_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let made = Reply::of(admin.post("/v1/products", &json!({"product": "gst", "name": "GST"})).await).await;
@@ -70,7 +70,7 @@ async fn a_product_from_creation_to_deletion(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_code_is_a_scope_token_of_its_own(engine: Engine) {
+async fn a_code_is_a_scope_token_without_the_reserved_prefix(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let (longest, too_long) = ("x".repeat(64), "x".repeat(65));
@@ -176,7 +176,7 @@ async fn a_cap_lies_between_a_minute_and_a_year(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_code_is_given_once(engine: Engine) {
+async fn a_code_belongs_to_one_product_at_a_time(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let first = admin.product("gst", json!({"name": "First"})).await;
@@ -256,15 +256,15 @@ async fn only_the_platform_writes_products(engine: Engine) {
     for reply in refused {
         let reply = Reply::of(reply).await;
         problem(&reply, 403, "forbidden");
-        // Another scope would not help, so the challenge names none.
+        // Another scope would not help, so there is no challenge.
         assert_eq!(reply.header("www-authenticate"), "");
     }
     ok(&Reply::of(admin.get("/v1/products/gst").await).await, 200);
     app.stop().await;
 }
 
-/// A refusal does not reveal which products others have.
-async fn a_product_of_others_is_refused_like_an_unknown_one(engine: Engine) {
+/// A refusal does not reveal which products exist that the workspace may not grant.
+async fn a_product_that_is_not_allowed_is_refused_like_an_unknown_one(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for code in ["own", "theirs"] {

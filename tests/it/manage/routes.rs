@@ -8,12 +8,12 @@ use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     unknown_paths_are_problems,
-    near_the_token_endpoint_it_is_named,
+    paths_that_resemble_the_token_endpoint_name_it,
     other_methods_are_405_with_allow,
     head_is_get_without_a_body,
-    an_issuer_with_a_path_is_served_under_both,
-    ids_that_cannot_be_are_not_found,
-    management_can_leave_the_public_address,
+    an_issuer_with_a_path_is_served_with_and_without_the_path,
+    ids_that_cannot_exist_are_not_found,
+    management_on_a_separate_address_is_not_on_the_public_one,
 );
 
 async fn unknown_paths_are_problems(engine: Engine) {
@@ -38,7 +38,7 @@ async fn unknown_paths_are_problems(engine: Engine) {
     app.stop().await;
 }
 
-async fn near_the_token_endpoint_it_is_named(engine: Engine) {
+async fn paths_that_resemble_the_token_endpoint_name_it(engine: Engine) {
     let with_path = "server.public_url = \"{base}/tenant\"";
     for (settings, prefixes) in [("", &[""][..]), (with_path, &["", "/tenant"])] {
         let app = TestApp::start_with(engine, settings).await;
@@ -128,7 +128,7 @@ async fn head_is_get_without_a_body(engine: Engine) {
     app.stop().await;
 }
 
-async fn an_issuer_with_a_path_is_served_under_both(engine: Engine) {
+async fn an_issuer_with_a_path_is_served_with_and_without_the_path(engine: Engine) {
     let app = TestApp::start_with(engine, "server.public_url = \"http://127.0.0.1:1/tenant/v1\"").await;
     let admin = app.administrator().await;
     for (n, prefix) in ["", "/tenant/v1"].into_iter().enumerate() {
@@ -153,7 +153,7 @@ async fn an_issuer_with_a_path_is_served_under_both(engine: Engine) {
     app.stop().await;
 }
 
-async fn ids_that_cannot_be_are_not_found(engine: Engine) {
+async fn ids_that_cannot_exist_are_not_found(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let long = "x".repeat(3000);
@@ -185,7 +185,7 @@ async fn ids_that_cannot_be_are_not_found(engine: Engine) {
     app.stop().await;
 }
 
-async fn management_can_leave_the_public_address(engine: Engine) {
+async fn management_on_a_separate_address_is_not_on_the_public_one(engine: Engine) {
     let app = TestApp::start_with(engine, "server.management_listen = \"127.0.0.1:0\"").await;
     let admin = app.administrator().await;
     for path in ["/v1/products", "/v1/workspaces", "/v1/workspaces/platform", "/v1/audit-events"] {

@@ -1,4 +1,4 @@
-//! `/v1/api-clients/{client_id}/secrets`: rotation, limits, and that a secret is in only one reply.
+//! `/v1/api-clients/{client_id}/secrets`: how secrets are rotated and limited, and that each is shown only once.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::api_clients::{complaint, read};
+use super::api_clients::{kind_and_pointers, read};
 use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engines};
 
 /// A client with the product `gst`, the path of its secrets, and an administrator of the platform.
@@ -54,7 +54,7 @@ async fn a_secret_is_rotated_with_overlap(engine: Engine) {
     app.clock.advance(59);
     assert_eq!(app.token(&client, &[]).await.status(), 200);
     app.clock.advance(1);
-    assert_eq!(app.token(&client, &[]).await.status(), 401, "no job is needed to end it");
+    assert_eq!(app.token(&client, &[]).await.status(), 401, "the secret expires without a job");
     assert_eq!(status_with(&app, &client, &new).await, 200);
     assert_eq!(read(admin.get(&path).await).await.1["items"].as_array().unwrap().len(), 1);
     for response in [admin.get(&old_path).await, admin.delete(&old_path).await] {
@@ -81,7 +81,7 @@ async fn five_live_secrets_are_the_most(engine: Engine) {
         match read(response).await {
             (201, _) => made += 1,
             (409, problem) => {
-                assert_eq!(complaint(&problem).0, "conflict");
+                assert_eq!(kind_and_pointers(&problem).0, "conflict");
                 refused += 1;
             }
             other => panic!("{other:?}"),
@@ -110,7 +110,7 @@ async fn the_last_live_secret_is_kept_unless_forced(engine: Engine) {
     let (_, first) = read(admin.get(&path).await).await;
     let first = format!("{path}/{}", first["items"][0]["secret_id"].as_str().unwrap());
     let (status, problem) = read(admin.delete(&first).await).await;
-    assert_eq!((status, complaint(&problem).0), (409, "conflict"));
+    assert_eq!((status, kind_and_pointers(&problem).0), (409, "conflict"));
     assert_eq!(admin.delete(&format!("{first}?force=yes")).await.status(), 400);
     assert_eq!(app.token(&client, &[]).await.status(), 200);
     // An expired secret does not count.
@@ -139,7 +139,7 @@ async fn the_last_live_secret_is_kept_unless_forced(engine: Engine) {
     }
 }
 
-async fn what_breaks_a_rule_is_named(engine: Engine) {
+async fn invalid_members_are_named(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, _, path) = furnished(&app).await;
     for (wanted, pointers) in [
@@ -155,7 +155,11 @@ async fn what_breaks_a_rule_is_named(engine: Engine) {
         (json!({"expire_others_after_seconds": "60"}), vec!["/expire_others_after_seconds"]),
     ] {
         let (status, problem) = read(admin.post(&path, &wanted).await).await;
-        assert_eq!((status, complaint(&problem)), (422, ("validation", pointers)), "{wanted}: {problem}");
+        assert_eq!(
+            (status, kind_and_pointers(&problem)),
+            (422, ("validation", pointers)),
+            "{wanted}: {problem}"
+        );
     }
     for wanted in [
         json!({"expires_at": null, "expire_others_after_seconds": null, "revoke_tokens": null}),
@@ -191,7 +195,7 @@ async fn a_secret_has_the_published_form(engine: Engine) {
     }
 }
 
-/// One engine after the other, since the process has only one log.
+/// Tests the engines in turn, because the process has only one log.
 #[tokio::test]
 async fn a_secret_is_shown_only_once() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
@@ -256,7 +260,7 @@ async fn a_repeated_request_gets_the_same_secret(engine: Engine) {
 /// What this process logs while a test watches; `None` while no test does.
 static LOG: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
-/// Listens to everything that is logged in this process, at every level, from now on.
+/// Records everything that this process logs from now on, at every level.
 fn watch_the_log() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
@@ -270,7 +274,7 @@ fn watch_the_log() {
 /// Returns what was logged since [`watch_the_log`], and stops watching.
 fn logged() -> String {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).take();
-    String::from_utf8_lossy(&log.expect("somebody watched")).into_owned()
+    String::from_utf8_lossy(&log.expect("`watch_the_log` was called before")).into_owned()
 }
 
 struct Watch;
@@ -300,7 +304,7 @@ on_both_engines!(
     a_secret_is_rotated_with_overlap,
     five_live_secrets_are_the_most,
     the_last_live_secret_is_kept_unless_forced,
-    what_breaks_a_rule_is_named,
+    invalid_members_are_named,
     a_secret_has_the_published_form,
     a_repeated_request_gets_the_same_secret,
 );

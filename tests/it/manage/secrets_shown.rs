@@ -9,8 +9,8 @@ use crate::support::{Administrator, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     each_repeated_reply_with_a_secret_is_an_event,
-    what_is_refused_leaves_none,
-    what_cannot_be_recorded_is_not_sent_again,
+    a_refused_request_leaves_no_event,
+    a_reply_whose_event_cannot_be_recorded_is_not_repeated,
 );
 
 const ACME: &str = "/v1/workspaces/acme/api-clients";
@@ -82,7 +82,7 @@ async fn each_repeated_reply_with_a_secret_is_an_event(engine: Engine) {
     ] {
         let first = post(&admin, path, &body).await;
         let made = ok(&first, 201);
-        assert_eq!(shown(&admin).await.len(), expected, "{path}: the first reply leaves none");
+        assert_eq!(shown(&admin).await.len(), expected, "{path}: the first reply leaves no event");
         let again = post(&admin, path, &body).await;
         assert_eq!((again.text(), again.header("idempotency-replayed")), (first.text(), "true"));
         expected += 1;
@@ -105,7 +105,7 @@ async fn each_repeated_reply_with_a_secret_is_an_event(engine: Engine) {
         let secret = made[member].as_str().unwrap();
         assert!(!event.to_string().contains(secret), "{event}");
     }
-    // Two repeated requests at the same time leave an event each, except one that gets 409 because the other is in progress.
+    // Two repeated requests at the same time leave an event each, unless one gets 409 because the other is in progress.
     let body = json!({});
     let path = format!("{client_path}/secrets");
     let (one, other) = tokio::join!(post(&admin, &path, &body), post(&admin, &path, &body));
@@ -119,7 +119,7 @@ async fn each_repeated_reply_with_a_secret_is_an_event(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_is_refused_leaves_none(engine: Engine) {
+async fn a_refused_request_leaves_no_event(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     // A reply without a secret is repeated without an event.
@@ -135,7 +135,7 @@ async fn what_is_refused_leaves_none(engine: Engine) {
     let wide = app.administrator_as(&admin.client, "mintmark:manage mintmark:introspect").await;
     ok(&post(&wide, ACME, &body).await, 201);
     problem(&post(&wide, ACME, &json!({"label": "Other"})).await, 422, "idempotency-key-reused");
-    // A token with fewer permissions than the first.
+    // This token has fewer permissions than the one of the first request.
     problem(&post(&admin, ACME, &body).await, 403, "forbidden");
     assert_eq!(shown(&admin).await, [Value::Null; 0]);
     ok(&post(&wide, ACME, &body).await, 201);
@@ -143,7 +143,7 @@ async fn what_is_refused_leaves_none(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_cannot_be_recorded_is_not_sent_again(engine: Engine) {
+async fn a_reply_whose_event_cannot_be_recorded_is_not_repeated(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let body = json!({"label": "ERP", "products": ["gst"]});

@@ -9,15 +9,15 @@ use super::{Reply, broken, ok, problem, replica_of};
 use crate::support::{Administrator, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_webhook_from_creation_to_deletion,
+    a_webhook_is_created_changed_and_deleted,
     bad_fields_are_reported_at_once,
-    where_nothing_may_be_sent_is_refused,
-    a_workspace_has_twenty,
+    urls_to_which_nothing_may_be_sent_are_refused,
+    a_workspace_has_at_most_twenty_webhooks,
     a_lost_reply_is_repeated_with_its_secret,
     keys_are_replaced,
-    a_workspace_reaches_its_own,
-    the_url_is_in_no_trail,
-    webhooks_go_with_their_workspace,
+    a_workspace_can_access_only_its_own_webhooks,
+    the_path_of_the_url_is_not_in_the_audit_trail,
+    deleting_a_workspace_deletes_its_webhooks,
 );
 
 const LIST: &str = "/v1/workspaces/acme/webhooks";
@@ -33,12 +33,12 @@ fn path_of(webhook: &Value) -> String {
     format!("/v1/webhooks/{}", webhook["webhook_id"].as_str().unwrap())
 }
 
-/// The number of random bytes of a key, after its prefix.
+/// The number of bytes of a key, without its prefix.
 fn bytes(key: &Value, prefix: &str) -> usize {
     STANDARD.decode(key.as_str().unwrap().strip_prefix(prefix).unwrap()).unwrap().len()
 }
 
-async fn a_webhook_from_creation_to_deletion(engine: Engine) {
+async fn a_webhook_is_created_changed_and_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let body = json!({"url": URL, "events": ["client.*", "secret.created"], "description": "On call"});
@@ -144,8 +144,8 @@ async fn bad_fields_are_reported_at_once(engine: Engine) {
     app.stop().await;
 }
 
-/// Only what the URL itself shows is checked. Its host name is resolved when something is sent.
-async fn where_nothing_may_be_sent_is_refused(engine: Engine) {
+/// Only the URL itself is checked here. Its host name is resolved, and the address checked, when something is sent.
+async fn urls_to_which_nothing_may_be_sent_are_refused(engine: Engine) {
     let loopback = TestApp::start(engine).await;
     let admin = administrator(&loopback).await;
     // A plain http URL is allowed only if `server.public_url` of this service is on loopback.
@@ -224,7 +224,7 @@ async fn where_nothing_may_be_sent_is_refused(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_workspace_has_twenty(engine: Engine) {
+async fn a_workspace_has_at_most_twenty_webhooks(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let mut paths = Vec::new();
@@ -301,7 +301,7 @@ async fn keys_are_replaced(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_workspace_reaches_its_own(engine: Engine) {
+async fn a_workspace_can_access_only_its_own_webhooks(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let theirs = path_of(&admin.create("/v1/workspaces/platform/webhooks", &json!({"url": URL})).await);
@@ -340,7 +340,7 @@ async fn a_workspace_reaches_its_own(engine: Engine) {
     app.stop().await;
 }
 
-async fn the_url_is_in_no_trail(engine: Engine) {
+async fn the_path_of_the_url_is_not_in_the_audit_trail(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let path = path_of(&admin.create(LIST, &json!({"url": URL})).await);
@@ -354,7 +354,7 @@ async fn the_url_is_in_no_trail(engine: Engine) {
     app.stop().await;
 }
 
-async fn webhooks_go_with_their_workspace(engine: Engine) {
+async fn deleting_a_workspace_deletes_its_webhooks(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let path = path_of(&admin.create(LIST, &json!({"url": URL})).await);

@@ -7,21 +7,21 @@ use super::{Reply, broken, ok, problem, replica_of};
 use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_workspace_from_creation_to_deletion,
+    a_workspace_is_created_changed_and_deleted,
     an_id_is_chosen_or_generated,
-    an_id_is_never_given_again,
+    an_id_is_never_used_again,
     a_workspace_with_clients_is_not_deleted,
-    the_platform_stays,
-    suspending_shuts_its_clients_out_until_it_is_lifted,
-    suspending_and_revoking_do_not_hold_each_other_up,
+    the_workspace_platform_cannot_be_suspended_or_deleted,
+    clients_of_a_suspended_workspace_get_no_tokens_until_it_is_active_again,
+    suspending_and_revoking_do_not_deadlock,
     products_allowed_names_products_that_exist,
-    a_product_that_clients_hold_cannot_be_disallowed,
-    its_own_manager_may_rename_it_and_no_more,
+    a_product_that_clients_have_cannot_be_disallowed,
+    a_manager_of_a_workspace_may_only_rename_it,
     another_workspace_is_not_found,
     of_creating_a_client_and_deleting_its_workspace_one_wins,
 );
 
-async fn a_workspace_from_creation_to_deletion(engine: Engine) {
+async fn a_workspace_is_created_changed_and_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let made = Reply::of(
@@ -93,7 +93,7 @@ async fn an_id_is_chosen_or_generated(engine: Engine) {
     app.stop().await;
 }
 
-async fn an_id_is_never_given_again(engine: Engine) {
+async fn an_id_is_never_used_again(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let body = json!({"workspace_id": "acme", "name": "Acme"});
@@ -108,7 +108,7 @@ async fn an_id_is_never_given_again(engine: Engine) {
         "conflict",
     );
     let list = ok(&Reply::of(admin.get("/v1/workspaces").await).await, 200);
-    assert_eq!(list["items"].as_array().unwrap().len(), 1, "a deleted one is not listed");
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "a deleted workspace is not listed");
     app.stop().await;
 }
 
@@ -137,7 +137,7 @@ async fn a_workspace_with_clients_is_not_deleted(engine: Engine) {
     app.stop().await;
 }
 
-async fn the_platform_stays(engine: Engine) {
+async fn the_workspace_platform_cannot_be_suspended_or_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     problem(&Reply::of(admin.delete("/v1/workspaces/platform").await).await, 409, "conflict");
@@ -153,7 +153,7 @@ async fn the_platform_stays(engine: Engine) {
     app.stop().await;
 }
 
-async fn suspending_shuts_its_clients_out_until_it_is_lifted(engine: Engine) {
+async fn clients_of_a_suspended_workspace_get_no_tokens_until_it_is_active_again(engine: Engine) {
     let app = TestApp::start(engine).await;
     let replica = replica_of(&app).await;
     let admin = app.administrator().await;
@@ -217,7 +217,7 @@ async fn products_allowed_names_products_that_exist(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_product_that_clients_hold_cannot_be_disallowed(engine: Engine) {
+async fn a_product_that_clients_have_cannot_be_disallowed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for code in ["a", "b", "c"] {
@@ -255,7 +255,7 @@ async fn with_scope<'a>(
     (app.administrator_as(&client, scope).await, client)
 }
 
-async fn its_own_manager_may_rename_it_and_no_more(engine: Engine) {
+async fn a_manager_of_a_workspace_may_only_rename_it(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -349,7 +349,7 @@ async fn of_creating_a_client_and_deleting_its_workspace_one_wins(engine: Engine
     app.stop().await;
 }
 
-async fn suspending_and_revoking_do_not_hold_each_other_up(engine: Engine) {
+async fn suspending_and_revoking_do_not_deadlock(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;

@@ -19,7 +19,7 @@ on_both_engines!(no_secret_leaks);
 
 const MASTER_KEY: &str = "Y2FuYXJ5LW1hc3Rlci1rZXktb2YtMzItYnl0ZXMtLi4";
 
-/// Looks like a secret. Requests put it everywhere, and it must come out nowhere.
+/// Looks like a secret. Requests put it wherever a client may put one, and no output may contain it.
 const CANARY: &str = "mms_CanaryInTheCoalMine";
 
 /// The program as an operator runs it.
@@ -281,7 +281,7 @@ async fn no_secret_leaks(engine: Engine) {
         let metrics = Reply::to(http.get(format!("{base}/metrics"))).await.text();
         assert!(metrics.contains("mintmark_tokens_total{outcome=\"invalid_client\"}"));
         secrets.must_not_be_in("/metrics", &metrics);
-        // The database stops answering, since errors might contain secrets.
+        // Errors might contain secrets, so the database stops answering.
         database.go_away().await;
         for request in requests_with_canaries(&http, &base, &erp, &manager) {
             secrets.must_not_be_in("a reply", &Reply::to(request).await.text());

@@ -27,7 +27,7 @@ pub(super) struct Token {
     pub(super) claims: Value,
 }
 
-/// Checks that `reply` is a token by the rules of RFC 6749 §5.1.
+/// Checks that `reply` is a successful token response (RFC 6749 §5.1). Returns its token.
 pub(super) fn issued(reply: &Reply) -> Token {
     assert_eq!(reply.status, 200, "{reply:?}");
     always(reply);
@@ -52,7 +52,7 @@ pub(super) fn issued(reply: &Reply) -> Token {
     Token { header, claims, reply: body, text }
 }
 
-/// Checks that `reply` is the error `code` by the rules of RFC 6749 §5.2.
+/// Checks that `reply` is an error response with this status and this error code (RFC 6749 §5.2).
 #[track_caller]
 pub(super) fn refused(reply: &Reply, status: u16, code: &str) {
     assert_eq!(reply.status, status, "{reply:?}");
@@ -109,7 +109,7 @@ pub(super) fn uncached(reply: &Reply) {
     assert_eq!(of_cors.count(), 0, "{reply:?}");
 }
 
-/// The value of an `Authorization` header with these bytes as credentials, encoded only in base64.
+/// The value of an `Authorization` header with these bytes as credentials: encoded in base64, and not form-encoded first.
 pub(super) fn basic(credentials: impl AsRef<[u8]>) -> String {
     format!("Basic {}", STANDARD.encode(credentials))
 }

@@ -8,26 +8,26 @@ use serde_json::json;
 
 use super::expect::{Token, uncached};
 use super::presenting::{
-    SIGNED, client_in, form, given_up, never, recorded, revoked, signed, stateless, token_of, with,
+    SIGNED, acknowledged, client_in, form, never, recorded, revoked, signed, stateless, token_of, with,
 };
 use crate::support::{Engine, Reply, START, TestApp, Wire, on_both_engines, rsa_private_key};
 
 on_both_engines!(
     a_live_token_passes_with_its_client,
     any_method_gets_the_same_reply,
-    products_are_demanded_by_the_query,
+    the_query_names_the_products_that_are_required,
     without_a_token_the_challenge_has_no_error,
-    a_cut_token_has_its_own_reply_and_an_altered_one_has_not,
-    a_token_that_does_not_hold_is_invalid,
-    a_token_is_sent_once,
-    other_headers_are_read_if_named,
-    a_bound_token_needs_its_proof,
+    a_truncated_token_gets_its_own_error_and_an_altered_one_does_not,
+    a_token_that_is_not_valid_is_refused,
+    two_tokens_are_refused,
+    headers_named_in_the_settings_are_read,
+    a_bound_token_is_refused_since_no_proof_is_checked,
     a_revoked_token_is_refused_immediately,
-    an_unknown_state_is_503,
+    a_token_whose_state_cannot_be_read_gets_503,
     bodies_are_not_read,
     the_headers_of_a_reply_have_a_bound,
     a_head_with_too_many_lines_is_refused,
-    nothing_else_is_ever_answered,
+    every_request_gets_200_401_403_or_503,
 );
 
 const VERIFY: &str = "/oauth2/verify";
@@ -136,7 +136,7 @@ async fn any_method_gets_the_same_reply(engine: Engine) {
     app.stop().await;
 }
 
-async fn products_are_demanded_by_the_query(engine: Engine) {
+async fn the_query_names_the_products_that_are_required(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for product in ["e-invoicing", "other"] {
@@ -232,7 +232,7 @@ async fn without_a_token_the_challenge_has_no_error(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_cut_token_has_its_own_reply_and_an_altered_one_has_not(engine: Engine) {
+async fn a_truncated_token_gets_its_own_error_and_an_altered_one_does_not(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let import = json!({"alg": "RS256", "private_key_pem": rsa_private_key()});
@@ -242,7 +242,7 @@ async fn a_cut_token_has_its_own_reply_and_an_altered_one_has_not(engine: Engine
         invalid_token(&reply);
         reply.header("www-authenticate").unwrap().contains("it may have been cut")
     };
-    // How long a signature is depends on the key.
+    // The length of a signature depends on the key.
     for alg in ["ES256", "RS256"] {
         let client = client_in(&admin, "acme", json!({"signing_alg": alg})).await;
         let text = token_of(&app, &client).await.text;
@@ -252,7 +252,7 @@ async fn a_cut_token_has_its_own_reply_and_an_altered_one_has_not(engine: Engine
         altered
             .replace_range(signature..=signature, if text[signature..].starts_with('A') { "B" } else { "A" });
         assert!(!is_called_cut(&altered).await, "{alg}");
-        // A text that is longer than any token is refused unread.
+        // A text that is longer than any token is refused without being parsed, so the error does not say that it was cut.
         let of_length = |length: usize| format!("{header}.{}.x", "A".repeat(length - header.len() - 3));
         assert!(is_called_cut(&of_length(MAX_TOKEN_BYTES)).await, "{alg}");
         assert!(!is_called_cut(&of_length(MAX_TOKEN_BYTES + 1)).await, "{alg}");
@@ -260,7 +260,7 @@ async fn a_cut_token_has_its_own_reply_and_an_altered_one_has_not(engine: Engine
     app.stop().await;
 }
 
-async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
+async fn a_token_that_is_not_valid_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -310,7 +310,7 @@ async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_is_sent_once(engine: Engine) {
+async fn two_tokens_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let token = token_of(&app, &client).await.text;
@@ -323,7 +323,7 @@ async fn a_token_is_sent_once(engine: Engine) {
     app.stop().await;
 }
 
-async fn other_headers_are_read_if_named(engine: Engine) {
+async fn headers_named_in_the_settings_are_read(engine: Engine) {
     let settings = "verify.token_headers = [\"X-Access-Token\", \"x-forwarded-authorization\"]";
     let app = TestApp::start_with(engine, settings).await;
     let client = app.bootstrap().await;
@@ -355,7 +355,7 @@ async fn other_headers_are_read_if_named(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_bound_token_needs_its_proof(engine: Engine) {
+async fn a_bound_token_is_refused_since_no_proof_is_checked(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -377,14 +377,14 @@ async fn a_revoked_token_is_refused_immediately(engine: Engine) {
         let client = client_in(&admin, "acme", expiry).await;
         let (one, other) = (token_of(&app, &client).await.text, token_of(&app, &client).await.text);
         passes(&asked(&app, "?product=gst", &one).await);
-        given_up(&revoked(&app, &client, &one).await);
+        acknowledged(&revoked(&app, &client, &one).await);
         invalid_token(&asked(&app, "?product=gst", &one).await);
         passes(&asked(&app, "?product=gst", &other).await);
     }
     app.stop().await;
 }
 
-async fn an_unknown_state_is_503(engine: Engine) {
+async fn a_token_whose_state_cannot_be_read_gets_503(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = app.administrator().await;
     let mut tokens = Vec::new();
@@ -471,7 +471,7 @@ async fn the_headers_of_a_reply_have_a_bound(engine: Engine) {
         longest = reply.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         assert!(longest < token.len(), "{longest} of {}", token.len());
     }
-    // The size of the buffer in docs/forward-auth.md.
+    // The buffer in docs/forward-auth.md has 16 KiB; 8 KiB would be too small.
     assert!((8 * 1024..16 * 1024).contains(&longest), "{longest}");
     app.stop().await;
 }
@@ -491,11 +491,11 @@ async fn a_head_with_too_many_lines_is_refused(engine: Engine) {
     app.stop().await;
 }
 
-async fn nothing_else_is_ever_answered(engine: Engine) {
+async fn every_request_gets_200_401_403_or_503(engine: Engine) {
     let app = TestApp::start_with(engine, "verify.token_headers = [\"x-access-token\"]").await;
     let client = app.bootstrap().await;
     let token = token_of(&app, &client).await.text;
-    // The same bytes in every run; there are many of them, and unusual ones.
+    // Pseudo-random bytes, the same in every run.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = |below: u64| {
         state ^= state << 13;

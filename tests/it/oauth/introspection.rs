@@ -18,15 +18,15 @@ on_both_engines!(
     i3_tokens_that_are_not_live_are_inactive_and_nothing_else,
     i3_other_kinds_of_tokens_are_inactive,
     i4_a_valid_token_is_described_by_its_claims,
-    i4_a_token_that_never_expires_has_no_end,
-    i4_a_bound_token_tells_its_key,
+    i4_a_token_that_never_expires_has_no_exp,
+    i4_the_reply_names_the_key_of_a_bound_token,
     i5_a_hint_changes_nothing,
     i6_a_token_does_not_belong_in_a_url,
     i8_every_revocation_takes_effect_immediately,
     i10_an_ordinary_client_sees_its_own_tokens,
-    i10_a_permission_opens_the_workspace_and_for_the_platform_all,
-    an_unknown_state_is_not_guessed,
-    asking_about_a_recorded_token_is_noted,
+    i10_with_the_permission_a_client_sees_its_workspace_and_the_platform_sees_all,
+    a_token_whose_state_cannot_be_read_gets_503,
+    the_last_introspection_of_a_recorded_token_is_stored,
 );
 
 async fn i1_the_caller_must_authenticate(engine: Engine) {
@@ -202,7 +202,7 @@ async fn i4_a_valid_token_is_described_by_its_claims(engine: Engine) {
     app.stop().await;
 }
 
-async fn i4_a_token_that_never_expires_has_no_end(engine: Engine) {
+async fn i4_a_token_that_never_expires_has_no_exp(engine: Engine) {
     for settings in ["", "tokens.never_expires.exp = \"omit\""] {
         let app = TestApp::start_with(engine, settings).await;
         let admin = administrator(&app).await;
@@ -217,7 +217,7 @@ async fn i4_a_token_that_never_expires_has_no_end(engine: Engine) {
     }
 }
 
-async fn i4_a_bound_token_tells_its_key(engine: Engine) {
+async fn i4_the_reply_names_the_key_of_a_bound_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -308,7 +308,7 @@ async fn i10_an_ordinary_client_sees_its_own_tokens(engine: Engine) {
     app.stop().await;
 }
 
-async fn i10_a_permission_opens_the_workspace_and_for_the_platform_all(engine: Engine) {
+async fn i10_with_the_permission_a_client_sees_its_workspace_and_the_platform_sees_all(engine: Engine) {
     let app = TestApp::start(engine).await;
     let operator = app.bootstrap().await;
     let admin = app.administrator_as(&operator, "mintmark:introspect mintmark:manage").await;
@@ -348,7 +348,7 @@ async fn i10_a_permission_opens_the_workspace_and_for_the_platform_all(engine: E
     app.stop().await;
 }
 
-async fn an_unknown_state_is_not_guessed(engine: Engine) {
+async fn a_token_whose_state_cannot_be_read_gets_503(engine: Engine) {
     // With this setting, stateless tokens are still issued during an outage; introspection stops all the same.
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = administrator(&app).await;
@@ -377,7 +377,7 @@ async fn an_unknown_state_is_not_guessed(engine: Engine) {
     app.stop().await;
 }
 
-async fn asking_about_a_recorded_token_is_noted(engine: Engine) {
+async fn the_last_introspection_of_a_recorded_token_is_stored(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let client = client_in(&admin, "acme", never()).await;
@@ -386,7 +386,7 @@ async fn asking_about_a_recorded_token_is_noted(engine: Engine) {
     let at = "SELECT COALESCE(MAX(last_introspected_at), 0) FROM access_tokens";
     inactive(&introspected(&app, &other, &token.text).await);
     app.core.services.write_last_used().await.unwrap();
-    assert_eq!(app.database.number(at).await, 0, "an introspection without permission is not noted");
+    assert_eq!(app.database.number(at).await, 0, "an introspection without permission is not stored");
     for seconds in [1, 100] {
         app.clock.advance(seconds);
         active(&introspected(&app, &client, &token.text).await);
@@ -394,14 +394,14 @@ async fn asking_about_a_recorded_token_is_noted(engine: Engine) {
         let now = app.core.services.clock().now();
         assert_eq!(app.database.number(at).await, now);
     }
-    given_up_then_untouched(&app, &client, &token.text, at).await;
+    not_stored_after_revocation(&app, &client, &token.text, at).await;
     app.stop().await;
 }
 
-/// The introspection of a token that is not valid is not noted.
-async fn given_up_then_untouched(app: &TestApp, client: &Credentials, token: &str, at: &str) {
+/// The time of an introspection of a revoked token is not stored.
+async fn not_stored_after_revocation(app: &TestApp, client: &Credentials, token: &str, at: &str) {
     let before = app.database.number(at).await;
-    super::presenting::given_up(&revoked(app, client, token).await);
+    super::presenting::acknowledged(&revoked(app, client, token).await);
     app.clock.advance(1);
     inactive(&introspected(app, client, token).await);
     app.core.services.write_last_used().await.unwrap();

@@ -18,7 +18,7 @@ use crate::support::{Credentials, Engine, Reply, START, TestApp, on_both_engines
 
 on_both_engines!(
     i9_the_reply_is_signed_for_the_client_that_asked,
-    i9_by_the_algorithm_of_the_platform,
+    i9_the_algorithm_is_that_of_the_platform,
     i9_a_signed_reply_is_not_accepted_as_a_token,
     i9_errors_are_not_signed,
 );
@@ -67,7 +67,7 @@ async fn i9_the_reply_is_signed_for_the_client_that_asked(engine: Engine) {
             }
         }
     }
-    // A request that does not prefer it gets JSON.
+    // A request that does not prefer the signed form gets JSON.
     for accept in ["*/*", "application/json", "application/json, application/token-introspection+jwt;q=0.5"] {
         inactive(&asked(&app, &asker, "x", accept).await);
     }
@@ -76,7 +76,7 @@ async fn i9_the_reply_is_signed_for_the_client_that_asked(engine: Engine) {
     app.stop().await;
 }
 
-async fn i9_by_the_algorithm_of_the_platform(engine: Engine) {
+async fn i9_the_algorithm_is_that_of_the_platform(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.signing_alg = \"EdDSA\"").await;
     let admin = administrator(&app).await;
     let import = json!({"alg": "RS256", "private_key_pem": rsa_private_key()});
@@ -88,7 +88,7 @@ async fn i9_by_the_algorithm_of_the_platform(engine: Engine) {
     assert_eq!(header["alg"], "EdDSA");
     let metadata = Reply::of(app.get("/.well-known/oauth-authorization-server").await).await.json();
     assert_eq!(metadata["introspection_signing_alg_values_supported"], json!(["EdDSA"]));
-    // The key that signs at that moment is used.
+    // The reply is signed with the key that is active at that moment.
     let next = admin.create("/v1/signing-keys", &json!({"alg": "EdDSA"})).await;
     let before = header["kid"].clone();
     assert_ne!(before, next["kid"]);

@@ -1,4 +1,4 @@
-//! The published keys (RFC 7517, RFC 7638; `docs/conformance.md` K1–K4, O5): they verify every token as long as the token may
+//! The published keys (RFC 7517, RFC 7638; `docs/conformance.md` K1–K4, O4): they verify every token as long as the token may
 //! be valid, and have no private member.
 
 use std::collections::HashSet;
@@ -19,7 +19,7 @@ on_both_engines!(
     k1_every_member_is_public_and_every_key_is_named,
     k2_the_kid_is_the_thumbprint,
     k3_numbers_have_their_proper_length,
-    k4_it_may_be_cached,
+    k4_the_key_set_may_be_cached,
     the_default_algorithm_comes_first,
     a_new_key_is_published_before_it_signs,
     a_retired_key_stays_while_a_token_may_be_live,
@@ -42,8 +42,8 @@ async fn kids(app: &TestApp) -> Vec<String> {
     keys(app).await.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Adds keys, so that there is one of every algorithm and class.
-async fn all_sorts(app: &TestApp) -> Administrator<'_> {
+/// Adds keys, so that there is one of every algorithm and class. Returns the administrator who added them.
+async fn add_keys_of_all_kinds(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     for use_for in ["expiring", "never_expiring"] {
         for alg in ["EdDSA", "RS256", "PS256"] {
@@ -64,7 +64,7 @@ fn bytes(key: &Value, member: &str) -> Vec<u8> {
 
 async fn k1_every_member_is_public_and_every_key_is_named(engine: Engine) {
     let app = TestApp::start(engine).await;
-    all_sorts(&app).await;
+    add_keys_of_all_kinds(&app).await;
     let keys = keys(&app).await;
     assert_eq!(keys.len(), 8);
     let mut seen = HashSet::new();
@@ -88,7 +88,7 @@ async fn k1_every_member_is_public_and_every_key_is_named(engine: Engine) {
 
 async fn k2_the_kid_is_the_thumbprint(engine: Engine) {
     let app = TestApp::start(engine).await;
-    all_sorts(&app).await;
+    add_keys_of_all_kinds(&app).await;
     for key in keys(&app).await {
         let required = match key["kty"].as_str().unwrap() {
             "EC" => &["crv", "kty", "x", "y"][..],
@@ -105,7 +105,7 @@ async fn k2_the_kid_is_the_thumbprint(engine: Engine) {
 
 async fn k3_numbers_have_their_proper_length(engine: Engine) {
     let app = TestApp::start(engine).await;
-    all_sorts(&app).await;
+    add_keys_of_all_kinds(&app).await;
     for key in keys(&app).await {
         match key["kty"].as_str().unwrap() {
             "EC" => {
@@ -128,7 +128,7 @@ async fn k3_numbers_have_their_proper_length(engine: Engine) {
 
 /// Checks that `reply` to a GET of `path` may be cached for `max_age` seconds, that a HEAD gets the same headers, and that a
 /// client that has the reply already gets 304.
-pub(super) async fn may_be_kept(app: &TestApp, path: &str, reply: &Reply, max_age: i64) {
+pub(super) async fn may_be_cached(app: &TestApp, path: &str, reply: &Reply, max_age: i64) {
     let etag = reply.header("etag").unwrap().to_owned();
     assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 20, "{etag}");
     assert_eq!(reply.header("cache-control"), Some(format!("public, max-age={max_age}").as_str()));
@@ -161,18 +161,18 @@ pub(super) async fn may_be_kept(app: &TestApp, path: &str, reply: &Reply, max_ag
     }
 }
 
-async fn k4_it_may_be_cached(engine: Engine) {
+async fn k4_the_key_set_may_be_cached(engine: Engine) {
     let settings = "keys.jwks_max_age_seconds = 120\nkeys.pending_seconds = 120";
     let app = TestApp::start_with(engine, settings).await;
     let other = app.replica(&format!("server.public_url = {:?}\n{settings}", app.base)).await;
     let first = Reply::of(app.get(PATH).await).await;
-    may_be_kept(&app, PATH, &first, 120).await;
-    // The same bytes and tag on every replica; another tag for other bytes.
+    may_be_cached(&app, PATH, &first, 120).await;
+    // Every replica sends the same bytes and the same tag. Other bytes have another tag.
     assert_eq!(Reply::of(other.get(PATH).await).await.comparable(), first.clone().comparable());
-    all_sorts(&app).await;
+    add_keys_of_all_kinds(&app).await;
     let second = Reply::of(app.get(PATH).await).await;
     assert_ne!(second.header("etag"), first.header("etag"));
-    may_be_kept(&app, PATH, &second, 120).await;
+    may_be_cached(&app, PATH, &second, 120).await;
     // A client that accepts only plain JSON gets that media type, with an entity tag of its own.
     let ask = |accept: &str| app.request(Method::GET, PATH).header("accept", accept);
     let plain = Reply::to(ask("application/json")).await;
@@ -260,7 +260,7 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
     let (pending, active) = (shown(next).await, shown(old).await);
     assert_eq!((pending.0.as_str(), active.0.as_str()), ("pending", "active"));
     app.clock.advance(1);
-    // The phase that applies now is shown, and so the entity tag is another one.
+    // The phase that applies now is shown, so the entity tag has changed.
     let listed = Reply::of(admin.get("/v1/signing-keys").await).await.json();
     for (kid, phase, before) in [(next, "active", &pending), (old, "retiring", &active)] {
         let now = shown(kid).await;
@@ -415,7 +415,7 @@ async fn a_revoked_key_leaves_at_once(engine: Engine) {
     assert_eq!(admin.delete(&format!("{path}?revoke_tokens=true")).await.status(), 204);
     assert!(!kids(&app).await.contains(&kid.to_owned()));
     verified(&app, &stolen).await.unwrap_err();
-    // A successor signs, and on the other replica too within a second.
+    // A successor signs at once on this replica, and within a second on the other one.
     let successor = token(&app, &client).await;
     accepted(&app, &successor).await;
     app.clock.advance(1);

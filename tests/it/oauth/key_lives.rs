@@ -15,7 +15,7 @@ use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both
 on_both_engines!(
     old_tokens_outlive_ten_rotations,
     a_stolen_key_is_revoked_with_its_tokens,
-    revoking_a_key_of_the_other_class_revokes_only_its_tokens,
+    revoking_a_never_expiring_key_revokes_only_its_tokens,
     revoking_a_retired_key_does_not_affect_later_clients,
     a_key_in_use_names_the_clients_that_need_it,
 );
@@ -26,7 +26,7 @@ fn kid(token: &Token) -> String {
     token.header["kid"].as_str().unwrap().to_owned()
 }
 
-/// Rotates the class of never-expiring tokens; the successor signs when this returns.
+/// Rotates the key for never-expiring tokens. When this returns, the successor signs.
 async fn rotate(app: &TestApp, admin: &Administrator<'_>) {
     let reply = admin.post("/v1/signing-keys", &json!({"alg": "ES256", "use_for": "never_expiring"})).await;
     assert_eq!(reply.status(), 201);
@@ -97,9 +97,9 @@ async fn a_stolen_key_is_revoked_with_its_tokens(engine: Engine) {
     };
     let short = client_in(&admin, "acme", with(stateless())).await;
     let long = client_in(&admin, "acme", with(recorded())).await;
-    let ever = client_in(&admin, "acme", with(json!({"token_expiry": {"mode": "never"}}))).await;
+    let never = client_in(&admin, "acme", with(json!({"token_expiry": {"mode": "never"}}))).await;
     let (of_short, of_long) = (token_of(&app, &short).await, token_of(&app, &long).await);
-    let of_ever = token_of(&app, &ever).await;
+    let of_never = token_of(&app, &never).await;
     assert_eq!(kid(&of_short), kid(&of_long));
     let stolen = kid(&of_short);
     let path = format!("/v1/signing-keys/{stolen}");
@@ -119,8 +119,8 @@ async fn a_stolen_key_is_revoked_with_its_tokens(engine: Engine) {
         accepted(&app, &next).await;
     }
     // Tokens that the key of the other class signed stay valid.
-    accepted(&app, &of_ever).await;
-    assert_eq!((status_of(&app, &of_ever).await, kid(&token_of(&app, &ever).await)), (0, kid(&of_ever)));
+    accepted(&app, &of_never).await;
+    assert_eq!((status_of(&app, &of_never).await, kid(&token_of(&app, &never).await)), (0, kid(&of_never)));
     let storage = app.database.open().await;
     assert_eq!(phase_and_private_key(&storage, &stolen).await, (Phase::Gone, false));
     let mails = "SELECT COUNT(*) FROM deliveries WHERE kind = 'signing_key.deleted'";
@@ -131,12 +131,12 @@ async fn a_stolen_key_is_revoked_with_its_tokens(engine: Engine) {
     app.stop().await;
 }
 
-async fn revoking_a_key_of_the_other_class_revokes_only_its_tokens(engine: Engine) {
+async fn revoking_a_never_expiring_key_revokes_only_its_tokens(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let ever = json!({"token_expiry": {"mode": "never"}, "notification_emails": ["a@acme.example", "b@acme.example"]});
+    let never = json!({"token_expiry": {"mode": "never"}, "notification_emails": ["a@acme.example", "b@acme.example"]});
     let (client, bystander) =
-        (client_in(&admin, "acme", ever.clone()).await, client_in(&admin, "acme", ever).await);
+        (client_in(&admin, "acme", never.clone()).await, client_in(&admin, "acme", never).await);
     let stateless = client_in(&admin, "acme", stateless()).await;
     let (one, other) = (token_of(&app, &client).await, token_of(&app, &client).await);
     let short = token_of(&app, &stateless).await;

@@ -91,7 +91,7 @@ pub(super) async fn status_of(app: &TestApp, token: &Token) -> u8 {
 }
 
 /// How many lists were read from the database, and how many signed.
-pub(super) fn made(app: &TestApp) -> (u64, u64) {
+pub(super) fn read_and_signed(app: &TestApp) -> (u64, u64) {
     app.core.services.status_lists.read_and_signed()
 }
 

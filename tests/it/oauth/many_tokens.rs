@@ -19,6 +19,7 @@ on_both_engines!(
 /// More than two steps of 1,000.
 const MANY: i64 = 2_500;
 
+/// An administrator. The products `gst` and `tax` exist.
 async fn furnished(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -26,7 +27,7 @@ async fn furnished(app: &TestApp) -> Administrator<'_> {
     admin
 }
 
-/// A client with one token that it requested and `MANY` more, and the path of the status list that has the slots of all.
+/// A client with one token that it requested and `MANY` more, and the path of the status list with all their slots.
 async fn with_many_tokens(app: &TestApp, admin: &Administrator<'_>, name: &str) -> (Credentials, String) {
     let more =
         json!({"products": ["gst", "tax"], "token_expiry": {"mode": "never"}, "active_tokens": "many"});
@@ -96,10 +97,13 @@ async fn many_tokens_are_ended_in_steps(engine: Engine) {
         assert_eq!(left_and_steps(&app, &client).await, (0, vec![1_000, 1_000, 501]), "{name}");
         assert!(all_marked(&app, &list).await, "{name}");
         // The event of the change itself has the total, once.
-        let facts = admin.get(&format!("/v1/audit-events?client_id={}", client.client_id)).await;
-        let facts: Value = facts.json().await.unwrap();
-        assert_eq!(facts["items"][0]["detail"].get("part"), None, "{name}");
-        assert!(facts["items"][0]["detail"].to_string().contains(&(MANY + 1).to_string()), "{name}: {facts}");
+        let events = admin.get(&format!("/v1/audit-events?client_id={}", client.client_id)).await;
+        let events: Value = events.json().await.unwrap();
+        assert_eq!(events["items"][0]["detail"].get("part"), None, "{name}");
+        assert!(
+            events["items"][0]["detail"].to_string().contains(&(MANY + 1).to_string()),
+            "{name}: {events}"
+        );
         app.stop().await;
     }
 }
@@ -155,12 +159,12 @@ async fn a_workspace_is_suspended_client_by_client(engine: Engine) {
     }
     // A process suspended the workspace and ended before it marked the clients. Repeating the request does the rest, and so
     // does the background job.
-    for by_time in [false, true] {
+    for by_job in [false, true] {
         let mut session = app.database.session().await;
         session
             .execute(&format!("UPDATE workspaces SET suspended_at = {START} WHERE workspace_id = 'acme'"))
             .await;
-        if by_time {
+        if by_job {
             app.core.services.tokens.finish_suspensions().await.unwrap();
         } else {
             assert_eq!(
@@ -178,7 +182,7 @@ async fn a_workspace_is_suspended_client_by_client(engine: Engine) {
 
 /// On SQLite a writer locks the whole database, so this can only be tested on PostgreSQL.
 #[tokio::test]
-async fn a_client_that_is_held_delays_only_itself() {
+async fn a_locked_client_delays_only_its_own_requests() {
     let app = TestApp::start(Engine::Postgres).await;
     let admin = furnished(&app).await;
     let never = json!({"token_expiry": {"mode": "never"}});
@@ -194,7 +198,7 @@ async fn a_client_that_is_held_delays_only_itself() {
     let waiting = join_all((0..5).map(|_| reply_as(&app, &held, GRANT)));
     let others = async {
         let tokens = &app.core.services.tokens;
-        until("the tokens of the held client wait", async || tokens.tokens_being_recorded() >= 5).await;
+        until("the tokens of the locked client wait", async || tokens.tokens_being_recorded() >= 5).await;
         for _ in 0..3 {
             for reply in join_all((0..5).map(|_| reply_as(&app, &other, GRANT))).await {
                 issued(&reply);

@@ -9,17 +9,17 @@ use super::verifying::accepted;
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
-    the_document_exactly,
+    the_document_has_exactly_these_members,
     an_issuer_with_a_path_is_found_at_every_place,
     the_request_does_not_decide_who_the_issuer_is,
     listed_features_work_and_others_do_not_exist,
-    it_may_be_cached,
+    the_metadata_may_be_cached,
 );
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
 
-async fn the_document_exactly(engine: Engine) {
+async fn the_document_has_exactly_these_members(engine: Engine) {
     let app = TestApp::start(engine).await;
     let base = &app.base;
     let expected = json!({
@@ -170,11 +170,11 @@ async fn listed_features_work_and_others_do_not_exist(engine: Engine) {
     app.stop().await;
 }
 
-async fn it_may_be_cached(engine: Engine) {
+async fn the_metadata_may_be_cached(engine: Engine) {
     let app = TestApp::start_with(engine, "keys.jwks_max_age_seconds = 60").await;
     for path in [OAUTH, OPENID] {
         let reply = Reply::of(app.get(path).await).await;
-        super::jwks::may_be_kept(&app, path, &reply, 60).await;
+        super::jwks::may_be_cached(&app, path, &reply, 60).await;
     }
     app.stop().await;
 }

@@ -10,13 +10,13 @@ use super::expect::{FORM, GRANT, basic, issued, pair, post, reply_as};
 use crate::support::{Credentials, Engine, Reply, TestApp, Wire, on_both_engines, until};
 
 on_both_engines!(
-    alive,
+    health_and_metrics_answer_get_and_head_only,
     a_request_under_way_is_finished_when_the_service_stops,
-    each_outcome_is_counted_as_itself,
+    each_outcome_has_its_own_count,
     labels_are_bounded,
 );
 
-async fn alive(engine: Engine) {
+async fn health_and_metrics_answer_get_and_head_only(engine: Engine) {
     let app = TestApp::start(engine).await;
     let reply = Reply::of(app.get("/healthz").await).await;
     assert_eq!((reply.status, reply.json()), (200, json!({"status": "ok"})));
@@ -55,7 +55,7 @@ async fn a_request_under_way_is_finished_when_the_service_stops(engine: Engine) 
         let address = address.strip_prefix("http://").unwrap();
         let refuses = async || tokio::net::TcpStream::connect(address).await.is_err();
         until("new connections are refused", refuses).await;
-        // New connections are refused, and idle ones are closed.
+        // Idle connections are closed too.
         idle.must_be_closed().await;
         wire.send(GRANT).await;
         let reply = wire.reply().await;
@@ -86,7 +86,7 @@ async fn outcomes(app: &TestApp) -> BTreeMap<String, u64> {
     of_tokens.collect()
 }
 
-async fn each_outcome_is_counted_as_itself(engine: Engine) {
+async fn each_outcome_has_its_own_count(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

@@ -8,11 +8,11 @@ use super::verifying::accepted;
 use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
 
 on_both_engines!(
-    stateless_tokens_stop_after_five_seconds,
-    stateless_tokens_go_on_for_as_long_as_allowed,
-    what_is_not_in_memory_cannot_be_known,
-    recorded_tokens_stop_at_once,
-    ready_says_what_is_missing,
+    stateless_tokens_are_issued_for_five_seconds,
+    stateless_tokens_are_issued_for_as_long_as_the_setting_allows,
+    a_client_that_is_not_cached_gets_503,
+    recorded_tokens_are_not_issued,
+    readyz_names_the_failed_check,
     a_change_by_another_replica_is_in_force_within_a_second,
     a_change_during_the_outage_is_in_force_after_it,
 );
@@ -23,6 +23,7 @@ async fn client(admin: &Administrator<'_>, more: Value) -> Credentials {
     admin.client("platform", members).await.0
 }
 
+/// An administrator. The product `gst` exists.
 async fn stocked(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -35,11 +36,11 @@ fn unavailable(reply: &Reply) {
     assert_eq!(reply.header("retry-after"), Some("5"));
 }
 
-async fn stateless_tokens_stop_after_five_seconds(engine: Engine) {
+async fn stateless_tokens_are_issued_for_five_seconds(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let client = client(&admin, json!({})).await;
-    // The changes so far have invalidated the caches. From here on the client and the status list are cached.
+    // The changes so far have invalidated the caches. The next requests cache the client and the status list.
     app.core.services.ledger.poll().await.unwrap();
     accepted(&app, &issued(&reply_as(&app, &client, GRANT).await)).await;
     app.database.go_away().await;
@@ -62,7 +63,7 @@ async fn stateless_tokens_stop_after_five_seconds(engine: Engine) {
     app.stop().await;
 }
 
-async fn stateless_tokens_go_on_for_as_long_as_allowed(engine: Engine) {
+async fn stateless_tokens_are_issued_for_as_long_as_the_setting_allows(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = stocked(&app).await;
     let client = client(&admin, json!({})).await;
@@ -79,7 +80,7 @@ async fn stateless_tokens_go_on_for_as_long_as_allowed(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_is_not_in_memory_cannot_be_known(engine: Engine) {
+async fn a_client_that_is_not_cached_gets_503(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let known = client(&admin, json!({})).await;
@@ -89,7 +90,7 @@ async fn what_is_not_in_memory_cannot_be_known(engine: Engine) {
     unavailable(&reply_as(&app, &unknown, GRANT).await);
     let nobody = Credentials { client_id: "cl_0000000000000000000000".to_owned(), ..known.clone() };
     unavailable(&reply_as(&app, &nobody, GRANT).await);
-    // Replies that need no database are sent.
+    // The cached client is enough to refuse a wrong secret.
     let wrong = Credentials { client_secret: unknown.client_secret.clone(), ..known.clone() };
     invalid_client(&reply_as(&app, &wrong, GRANT).await);
     app.database.come_back().await;
@@ -98,7 +99,7 @@ async fn what_is_not_in_memory_cannot_be_known(engine: Engine) {
     app.stop().await;
 }
 
-async fn recorded_tokens_stop_at_once(engine: Engine) {
+async fn recorded_tokens_are_not_issued(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = stocked(&app).await;
     let never_expiring = client(&admin, json!({"token_expiry": {"mode": "never"}})).await;
@@ -117,7 +118,7 @@ async fn ready(app: &TestApp) -> (u16, Value) {
     (reply.status, reply.json())
 }
 
-async fn ready_says_what_is_missing(engine: Engine) {
+async fn readyz_names_the_failed_check(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (status, body) = ready(&app).await;
     assert_eq!((status, &body["status"]), (200, &json!("ready")));

@@ -1,4 +1,4 @@
-//! Tokens that clients introspect and revoke, and tokens forged with the right keys.
+//! Requests that introspect and revoke tokens, checks of the replies, and tokens that tests forge with the service's own key.
 
 use mintmark::model::clock::Clock as _;
 use mintmark::model::key::{Alg, UseFor};
@@ -15,7 +15,7 @@ pub(super) const REVOKE: &str = "/oauth2/revoke";
 /// The `Accept` header for a signed reply (RFC 9701 §4).
 pub(super) const SIGNED: &str = "application/token-introspection+jwt";
 
-/// A form to `path` by this client, which authenticates by Basic.
+/// A POST of a form to `path` by this client, which authenticates by Basic.
 pub(super) fn form(
     app: &TestApp,
     path: &str,
@@ -56,7 +56,7 @@ pub(super) fn inactive(reply: &Reply) {
 
 /// Checks the reply to a successful revocation.
 #[track_caller]
-pub(super) fn given_up(reply: &Reply) {
+pub(super) fn acknowledged(reply: &Reply) {
     assert_eq!((reply.status, reply.body.as_slice()), (200, &b""[..]), "{reply:?}");
     uncached(reply);
     assert_eq!(reply.header("content-type"), None);

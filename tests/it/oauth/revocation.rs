@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::expect::{FORM, Token, invalid_client, invalid_request, refused};
 use super::presenting::{
-    INTROSPECT, REVOKE, SIGNED, active, client_in, form, given_up, inactive, introspected, never, recorded,
-    revoked, signed, stateless, token_of, with,
+    INTROSPECT, REVOKE, SIGNED, acknowledged, active, client_in, form, inactive, introspected, never,
+    recorded, revoked, signed, stateless, token_of, with,
 };
 use crate::support::{Engine, Reply, START, TestApp, on_both_engines};
 
@@ -20,13 +20,13 @@ on_both_engines!(
     r1_the_client_must_authenticate,
     r2_an_invalid_or_unknown_token_gets_the_same_reply,
     r3_the_token_of_another_client_stays_active,
-    r4_the_token_is_what_counts,
-    r4_other_kinds_cannot_be_revoked,
+    r4_the_token_is_required_and_the_hint_ignored,
+    r4_other_kinds_of_tokens_cannot_be_revoked,
     r4_a_token_does_not_belong_in_a_url,
     r5_a_revocation_that_is_not_stored_is_not_acknowledged,
-    r6_the_status_list_shows_it,
-    r7_many_at_once_are_one_revocation,
-    it_is_in_force_on_every_replica,
+    r6_the_status_list_shows_a_revoked_recorded_token,
+    r7_simultaneous_revocations_are_one,
+    a_revocation_is_in_force_on_every_replica,
 );
 
 async fn r1_a_client_revokes_its_own_token(engine: Engine) {
@@ -36,14 +36,14 @@ async fn r1_a_client_revokes_its_own_token(engine: Engine) {
         let client = client_in(&admin, "acme", expiry).await;
         let (one, other) = (token_of(&app, &client).await.text, token_of(&app, &client).await);
         active(&introspected(&app, &client, &one).await);
-        given_up(&revoked(&app, &client, &one).await);
+        acknowledged(&revoked(&app, &client, &one).await);
         inactive(&introspected(&app, &client, &one).await);
         // Only that token is revoked.
         active(&introspected(&app, &client, &other.text).await);
-        // Also with credentials in the form.
+        // Credentials in the form work too.
         let (id, secret) = (client.client_id.as_str(), client.client_secret.as_str());
         let post = [("token", other.text.as_str()), ("client_id", id), ("client_secret", secret)];
-        given_up(&Reply::to(app.request(Method::POST, REVOKE).form(&post)).await);
+        acknowledged(&Reply::to(app.request(Method::POST, REVOKE).form(&post)).await);
         inactive(&introspected(&app, &client, &other.text).await);
 
         let path = format!("/v1/audit-events?client_id={id}&action=access_token.revoked");
@@ -111,26 +111,26 @@ async fn r2_an_invalid_or_unknown_token_gets_the_same_reply(engine: Engine) {
         // A token with the slot of a recorded token, but without a row.
         &forged(json!({"jti": "unrecorded", "status": elsewhere})),
     ] {
-        given_up(&revoked(&app, &client, unknown).await);
+        acknowledged(&revoked(&app, &client, unknown).await);
     }
     for _ in 0..2 {
-        given_up(&revoked(&app, &client, &token.text).await);
+        acknowledged(&revoked(&app, &client, &token.text).await);
         let recorded = token_of(&app, &never_expiring).await.text;
-        given_up(&revoked(&app, &never_expiring, &recorded).await);
-        given_up(&revoked(&app, &never_expiring, &recorded).await);
+        acknowledged(&revoked(&app, &never_expiring, &recorded).await);
+        acknowledged(&revoked(&app, &never_expiring, &recorded).await);
     }
     // Tokens of a generation that has ended.
     let old = [token_of(&app, &client).await.text, token_of(&app, &never_expiring).await.text];
     let before = denied(&app).await;
     for (client, old) in [&client, &never_expiring].into_iter().zip(&old) {
         app.core.services.tokens.revoke_tokens(&Manager::command_line(), &client.client_id).await.unwrap();
-        given_up(&revoked(&app, client, old).await);
+        acknowledged(&revoked(&app, client, old).await);
         inactive(&introspected(&app, client, old).await);
     }
     // A token that has expired in the meantime, by the clock of any replica.
     let last = token_of(&app, &client).await.text;
     app.clock.advance(3660);
-    given_up(&revoked(&app, &client, &last).await);
+    acknowledged(&revoked(&app, &client, &last).await);
     assert_eq!(denied(&app).await, before, "a token that is not valid needs no row");
     app.stop().await;
 }
@@ -148,7 +148,7 @@ async fn r3_the_token_of_another_client_stays_active(engine: Engine) {
         let token = token_of(&app, &client).await.text;
         let neighbour = client_in(&admin, "acme", expiry.clone()).await;
         let stranger = client_in(&admin, "other", expiry).await;
-        // A client with all permissions cannot revoke it here either; it uses `/v1` for that.
+        // A client with all permissions cannot revoke the token here either. It may do so in `/v1`.
         for other in [&neighbour, &stranger, &operator] {
             let reply = revoked(&app, other, &token).await;
             invalid_request(&reply);
@@ -164,7 +164,7 @@ async fn r3_the_token_of_another_client_stays_active(engine: Engine) {
     app.stop().await;
 }
 
-async fn r4_the_token_is_what_counts(engine: Engine) {
+async fn r4_the_token_is_required_and_the_hint_ignored(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -183,13 +183,13 @@ async fn r4_the_token_is_what_counts(engine: Engine) {
     for hint in ["access_token", "refresh_token", "id_token", "x", ""] {
         let token = token_of(&app, &client).await.text;
         let with_hint = [("token", token.as_str()), ("token_type_hint", hint), ("x", "y")];
-        given_up(&Reply::to(form(&app, REVOKE, &client, &with_hint)).await);
+        acknowledged(&Reply::to(form(&app, REVOKE, &client, &with_hint)).await);
         inactive(&introspected(&app, &client, &token).await);
     }
     app.stop().await;
 }
 
-async fn r4_other_kinds_cannot_be_revoked(engine: Engine) {
+async fn r4_other_kinds_of_tokens_cannot_be_revoked(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -204,7 +204,7 @@ async fn r4_other_kinds_cannot_be_revoked(engine: Engine) {
     let (_, rest) = list.split_once('.').unwrap();
     let header = r#"{"alg":"ES256","kid":"of-another","typ":"statuslist+jwt"}"#;
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header);
-    given_up(&revoked(&app, &client, &format!("{encoded}.{rest}")).await);
+    acknowledged(&revoked(&app, &client, &format!("{encoded}.{rest}")).await);
     active(&introspected(&app, &client, &token.text).await);
     app.stop().await;
 }
@@ -243,7 +243,7 @@ async fn r5_a_revocation_that_is_not_stored_is_not_acknowledged(engine: Engine) 
         app.database.come_back().await;
         // No revocation was acknowledged, and none was stored.
         active(&introspected(&app, &client, &token).await);
-        given_up(&revoked(&app, &client, &token).await);
+        acknowledged(&revoked(&app, &client, &token).await);
         inactive(&introspected(&app, &client, &token).await);
     }
     // The revocation fails at its last write, when the other rows are already changed.
@@ -254,7 +254,7 @@ async fn r5_a_revocation_that_is_not_stored_is_not_acknowledged(engine: Engine) 
     refused(&revoked(&app, &client, &token).await, 503, "temporarily_unavailable");
     active(&introspected(&app, &client, &token).await);
     session.execute("ALTER TABLE audit_events_away RENAME TO audit_events").await;
-    given_up(&revoked(&app, &client, &token).await);
+    acknowledged(&revoked(&app, &client, &token).await);
     inactive(&introspected(&app, &client, &token).await);
     app.stop().await;
 }
@@ -267,25 +267,25 @@ async fn listed(app: &TestApp, token: &Token) -> Status {
     status(&list.bits, u32::try_from(place["idx"].as_u64().unwrap()).unwrap()).unwrap()
 }
 
-async fn r6_the_status_list_shows_it(engine: Engine) {
+async fn r6_the_status_list_shows_a_revoked_recorded_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let never_again = json!({"products": ["gst"]});
+    let product = json!({"products": ["gst"]});
     for (expiry, afterwards) in
         // A stateless token shares its slot with other valid tokens; offline it is valid until its `exp`.
         [(stateless(), Status::Valid), (recorded(), Status::Invalid), (never(), Status::Invalid)]
     {
-        let client = client_in(&admin, "acme", with(&never_again, expiry)).await;
+        let client = client_in(&admin, "acme", with(&product, expiry)).await;
         let (one, other) = (token_of(&app, &client).await, token_of(&app, &client).await);
         assert_eq!(listed(&app, &one).await, Status::Valid);
-        given_up(&revoked(&app, &client, &one.text).await);
+        acknowledged(&revoked(&app, &client, &one.text).await);
         assert_eq!(listed(&app, &one).await, afterwards);
         assert_eq!(listed(&app, &other).await, Status::Valid);
     }
     app.stop().await;
 }
 
-async fn r7_many_at_once_are_one_revocation(engine: Engine) {
+async fn r7_simultaneous_revocations_are_one(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for expiry in [stateless(), never()] {
@@ -297,7 +297,7 @@ async fn r7_many_at_once_are_one_revocation(engine: Engine) {
         let (events_before, mails_before) =
             (app.database.number(events).await, app.database.number(mails).await);
         for reply in join_all((0..50).map(|_| revoked(&app, &client, &token))).await {
-            given_up(&reply);
+            acknowledged(&reply);
         }
         inactive(&introspected(&app, &client, &token).await);
         assert_eq!(app.database.number(events).await, events_before + 1);
@@ -306,7 +306,7 @@ async fn r7_many_at_once_are_one_revocation(engine: Engine) {
     app.stop().await;
 }
 
-async fn it_is_in_force_on_every_replica(engine: Engine) {
+async fn a_revocation_is_in_force_on_every_replica(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let other = app.replica(&format!("server.public_url = {:?}", app.base)).await;
@@ -316,10 +316,10 @@ async fn it_is_in_force_on_every_replica(engine: Engine) {
         let token = token_of(&app, &client).await.text;
         app.clock.advance(1);
         active(&introspected(&other, &client, &token).await);
-        given_up(&revoked(&app, &client, &token).await);
-        // Also on the other replica: the database is read each time.
+        acknowledged(&revoked(&app, &client, &token).await);
+        // The other replica refuses the token at once too, because it reads the database each time.
         inactive(&introspected(&other, &client, &token).await);
-        given_up(&revoked(&other, &client, &token).await);
+        acknowledged(&revoked(&other, &client, &token).await);
     }
     other.stop().await;
     app.stop().await;

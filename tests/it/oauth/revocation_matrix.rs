@@ -1,6 +1,7 @@
-//! Checks every row of the table in `docs/revocation.md` at every place that answers about a token: introspection,
-//! forward-auth, the published status list, and a service that verifies offline with that list, by the `mintmark-verifier`
-//! crate. Each row is checked for tokens that are stateless, for recorded ones that expire, and for ones that never expire.
+//! Checks the rows of the table in `docs/revocation.md` at every place that answers about a token: introspection,
+//! forward-auth, the published status list, and a service that verifies offline with that list and the crate
+//! `mintmark-verifier`. Each row is checked for stateless tokens, recorded tokens that expire, and never-expiring tokens.
+//! The rows about `active_tokens` are checked in `token_replacement.rs` and `token_bounds.rs`.
 
 use std::sync::Arc;
 
@@ -12,32 +13,32 @@ use serde_json::{Value, json};
 use super::expect::{Token, issued};
 use super::listed::{idx_of, list_at, path_of};
 use super::presenting::{
-    active, administrator, client_in, given_up, inactive, introspected, never, recorded, revoked, stateless,
-    token_of, with,
+    acknowledged, active, administrator, client_in, inactive, introspected, never, recorded, revoked,
+    stateless, token_of, with,
 };
 use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
 
 on_both_engines!(
     one_token_is_revoked,
     all_tokens_of_a_client_are_revoked,
-    a_secret_has_leaked,
+    a_leaked_secret_is_replaced,
     a_client_is_deleted,
     a_product_is_removed_from_a_client,
     a_permission_is_removed_from_a_client,
     a_client_is_disabled,
     a_workspace_is_suspended,
-    the_end_of_a_client_passes,
+    a_client_expires,
     a_signing_key_is_revoked,
-    all_three_must_be_lifted,
+    tokens_are_suspended_until_all_three_reasons_are_gone,
     revoked_wins_over_suspended,
-    what_revokes_nothing,
+    other_changes_revoke_nothing,
 );
 
 /// `status_lists.ttl_seconds`, and how long a verifier may accept a revoked token.
 const TTL: i64 = 60;
-const VALID: u8 = 0;
-const INVALID: u8 = 1;
-const SUSPENDED: u8 = 2;
+const LISTED_VALID: u8 = 0;
+const LISTED_INVALID: u8 = 1;
+const LISTED_SUSPENDED: u8 = 2;
 
 /// What each place says about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +50,11 @@ struct Verdicts {
     offline: &'static str,
 }
 
-const LIVES: Verdicts = Verdicts { introspect: true, verify: true, listed: VALID, offline: "accepted" };
-const REVOKED: Verdicts = Verdicts { introspect: false, verify: false, listed: INVALID, offline: "revoked" };
-const AWAY: Verdicts = Verdicts { introspect: false, verify: false, listed: SUSPENDED, offline: "suspended" };
+const LIVE: Verdicts = Verdicts { introspect: true, verify: true, listed: LISTED_VALID, offline: "accepted" };
+const REVOKED: Verdicts =
+    Verdicts { introspect: false, verify: false, listed: LISTED_INVALID, offline: "revoked" };
+const SUSPENDED: Verdicts =
+    Verdicts { introspect: false, verify: false, listed: LISTED_SUSPENDED, offline: "suspended" };
 
 /// A token, and a service that verifies it offline.
 struct Watched {
@@ -71,11 +74,12 @@ impl Watched {
             .build()
             .unwrap();
         let watched = Self { token, service };
-        assert_eq!(watched.judged(app, admin).await, LIVES);
+        assert_eq!(watched.judged(app, admin).await, LIVE);
         watched
     }
 
-    /// What each place says: the offline service after the `ttl`, by which this advances the clock, the others now.
+    /// What each place says. This first asks all places but the offline service, then advances the clock by the `ttl` and asks
+    /// that service.
     async fn judged(&self, app: &TestApp, admin: &Administrator<'_>) -> Verdicts {
         let text = &self.token.text;
         let answer = introspected(app, &admin.client, text).await;
@@ -141,19 +145,19 @@ async fn one_token_is_revoked(engine: Engine) {
     // The stateless kind is last, since it advances the clock by an hour.
     for kind in [recorded(), never(), stateless()] {
         let case = Case::new(&app, &admin, &kind).await;
-        given_up(&revoked(&app, &case.client, &case.one.token.text).await);
+        acknowledged(&revoked(&app, &case.client, &case.one.token.text).await);
         if kind == stateless() {
             // A stateless token shares its slot with other valid tokens. An offline verifier accepts it until its `exp`.
-            let expected = Verdicts { listed: VALID, offline: "accepted", ..REVOKED };
+            let expected = Verdicts { listed: LISTED_VALID, offline: "accepted", ..REVOKED };
             assert_eq!(case.one.judged(&app, &admin).await, expected);
-            assert_eq!(case.other.judged(&app, &admin).await, LIVES);
+            assert_eq!(case.other.judged(&app, &admin).await, LIVE);
             let ends = case.one.token.claims["exp"].as_i64().unwrap();
             app.clock.advance(ends - app.clock.now());
             assert_eq!(case.one.judged(&app, &admin).await, Verdicts { offline: "expired", ..expected });
             break;
         }
         assert_eq!(case.one.judged(&app, &admin).await, REVOKED);
-        assert_eq!(case.other.judged(&app, &admin).await, LIVES);
+        assert_eq!(case.other.judged(&app, &admin).await, LIVE);
         // The same if an administrator revokes the token.
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
         let jti = case.other.token.claims["jti"].as_str().unwrap();
@@ -170,14 +174,14 @@ async fn all_tokens_of_a_client_are_revoked(engine: Engine) {
         let (case, bystander) = (Case::new(&app, &admin, &kind).await, Case::new(&app, &admin, &kind).await);
         done(admin.delete(&format!("{}/access-tokens", case.path()))).await;
         case.both(&app, &admin, REVOKED).await;
-        bystander.both(&app, &admin, LIVES).await;
+        bystander.both(&app, &admin, LIVE).await;
         // The client itself still gets tokens.
         Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
     }
     app.stop().await;
 }
 
-async fn a_secret_has_leaked(engine: Engine) {
+async fn a_leaked_secret_is_replaced(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     for kind in kinds() {
@@ -221,7 +225,7 @@ async fn a_product_is_removed_from_a_client(engine: Engine) {
         done(admin.patch(&path, &json!({"products": ["gst"]}))).await;
         assert_eq!(carries.judged(&app, &admin).await, REVOKED);
         // Which stateless tokens include the product is not stored, so all of them are revoked.
-        let expected = if kind == stateless() { REVOKED } else { LIVES };
+        let expected = if kind == stateless() { REVOKED } else { LIVE };
         assert_eq!(does_not.judged(&app, &admin).await, expected);
         // If the product is granted again, no revoked token becomes valid again.
         done(admin.patch(&path, &json!({"products": ["gst", "e-invoicing"]}))).await;
@@ -245,7 +249,7 @@ async fn a_permission_is_removed_from_a_client(engine: Engine) {
         let path = format!("/v1/api-clients/{}", client.client_id);
         done(admin.patch(&path, &json!({"permissions": ["mintmark:introspect"]}))).await;
         assert_eq!(carries.judged(&app, &admin).await, REVOKED);
-        let expected = if settings.is_empty() { REVOKED } else { LIVES };
+        let expected = if settings.is_empty() { REVOKED } else { LIVE };
         assert_eq!(does_not.judged(&app, &admin).await, expected);
         assert_eq!(product.judged(&app, &admin).await, expected);
         app.stop().await;
@@ -259,9 +263,9 @@ async fn a_client_is_disabled(engine: Engine) {
         let case = Case::new(&app, &admin, &kind).await;
         for _ in 0..2 {
             done(admin.patch(&case.path(), &json!({"status": "disabled"}))).await;
-            case.both(&app, &admin, AWAY).await;
+            case.both(&app, &admin, SUSPENDED).await;
             done(admin.patch(&case.path(), &json!({"status": "active"}))).await;
-            case.both(&app, &admin, LIVES).await;
+            case.both(&app, &admin, LIVE).await;
         }
     }
     app.stop().await;
@@ -274,31 +278,31 @@ async fn a_workspace_is_suspended(engine: Engine) {
         let (case, bystander) = (Case::new(&app, &admin, &kind).await, Case::new(&app, &admin, &kind).await);
         let path = format!("/v1/workspaces/{}", case.workspace);
         done(admin.patch(&path, &json!({"status": "suspended"}))).await;
-        case.both(&app, &admin, AWAY).await;
-        bystander.both(&app, &admin, LIVES).await;
+        case.both(&app, &admin, SUSPENDED).await;
+        bystander.both(&app, &admin, LIVE).await;
         done(admin.patch(&path, &json!({"status": "active"}))).await;
-        case.both(&app, &admin, LIVES).await;
+        case.both(&app, &admin, LIVE).await;
     }
     app.stop().await;
 }
 
-async fn the_end_of_a_client_passes(engine: Engine) {
+async fn a_client_expires(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     for kind in kinds() {
         let case = Case::new(&app, &admin, &kind).await;
         let soon = json!({"expires_at": rfc3339(app.clock.now() + 600)});
         done(admin.patch(&case.path(), &soon)).await;
-        case.both(&app, &admin, LIVES).await;
+        case.both(&app, &admin, LIVE).await;
         app.clock.advance(600);
         // At the instant itself, before the background job has run.
         inactive(&introspected(&app, &admin.client, &case.one.token.text).await);
         app.core.services.tokens.apply_due_changes().await.unwrap();
-        case.both(&app, &admin, AWAY).await;
+        case.both(&app, &admin, SUSPENDED).await;
         // With a later `expires_at` its tokens are valid again. The administrator's own token may have expired meanwhile.
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
         done(manager.patch(&case.path(), &json!({"expires_at": null}))).await;
-        case.both(&app, &admin, LIVES).await;
+        case.both(&app, &admin, LIVE).await;
     }
     app.stop().await;
 }
@@ -325,7 +329,7 @@ async fn a_signing_key_is_revoked(engine: Engine) {
             assert!(["revoked", "unknown_key"].contains(&judged.offline), "{judged:?}");
             assert_eq!(Verdicts { offline: "revoked", ..judged }, REVOKED);
         }
-        other_key.both(&app, &admin, LIVES).await;
+        other_key.both(&app, &admin, LIVE).await;
         // After the max-age of the key set, the key is missing from it.
         app.clock.advance(300);
         assert_eq!(case.one.judged(&app, &admin).await.offline, "unknown_key");
@@ -334,7 +338,7 @@ async fn a_signing_key_is_revoked(engine: Engine) {
     }
 }
 
-async fn all_three_must_be_lifted(engine: Engine) {
+async fn tokens_are_suspended_until_all_three_reasons_are_gone(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     for kind in kinds() {
@@ -348,16 +352,16 @@ async fn all_three_must_be_lifted(engine: Engine) {
         app.core.services.tokens.apply_due_changes().await.unwrap();
         done(manager.patch(&workspace, &json!({"status": "suspended"}))).await;
         done(manager.patch(&client, &json!({"status": "disabled"}))).await;
-        case.both(&app, &admin, AWAY).await;
+        case.both(&app, &admin, SUSPENDED).await;
         for (path, lifted) in [
             (&client, json!({"status": "active"})),
             (&workspace, json!({"status": "active"})),
             (&client, json!({"expires_at": null})),
         ] {
-            case.both(&app, &admin, AWAY).await;
+            case.both(&app, &admin, SUSPENDED).await;
             done(manager.patch(path, &lifted)).await;
         }
-        case.both(&app, &admin, LIVES).await;
+        case.both(&app, &admin, LIVE).await;
     }
     app.stop().await;
 }
@@ -381,11 +385,11 @@ async fn revoked_wins_over_suspended(engine: Engine) {
         // The client is disabled and enabled after its tokens were revoked.
         let case = Case::new(&app, &admin, &kind).await;
         done(manager.delete(&format!("{}/access-tokens", case.path()))).await;
-        let young = Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
-        for (change, of_the_young) in [(&disable, AWAY), (&enable, LIVES)] {
+        let new = Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
+        for (change, expected) in [(&disable, SUSPENDED), (&enable, LIVE)] {
             done(manager.patch(&case.path(), change)).await;
             case.both(&app, &admin, REVOKED).await;
-            assert_eq!(young.judged(&app, &admin).await, of_the_young);
+            assert_eq!(new.judged(&app, &admin).await, expected);
         }
         if kind == stateless() {
             continue;
@@ -398,12 +402,12 @@ async fn revoked_wins_over_suspended(engine: Engine) {
         done(manager.delete(&format!("{}/access-tokens/{jti}", case.path()))).await;
         done(manager.patch(&case.path(), &enable)).await;
         assert_eq!(case.one.judged(&app, &admin).await, REVOKED);
-        assert_eq!(case.other.judged(&app, &admin).await, LIVES);
+        assert_eq!(case.other.judged(&app, &admin).await, LIVE);
     }
     app.stop().await;
 }
 
-async fn what_revokes_nothing(engine: Engine) {
+async fn other_changes_revoke_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     admin.product("e-invoicing", json!({})).await;
@@ -414,7 +418,7 @@ async fn what_revokes_nothing(engine: Engine) {
         // The secret that the tokens were requested with expires soon after.
         manager.create(&secrets, &json!({"expire_others_after_seconds": 1})).await;
         app.clock.advance(1);
-        case.both(&app, &admin, LIVES).await;
+        case.both(&app, &admin, LIVE).await;
         for change in [
             json!({"label": "Another name"}),
             json!({"notification_emails": ["it@acme.example"]}),
@@ -428,9 +432,9 @@ async fn what_revokes_nothing(engine: Engine) {
         }
         done(manager.patch("/v1/products/gst", &json!({"name": "Another"}))).await;
         done(manager.patch(&format!("/v1/workspaces/{}", case.workspace), &json!({"name": "Other"}))).await;
-        case.both(&app, &admin, LIVES).await;
+        case.both(&app, &admin, LIVE).await;
         app.core.services.tokens.apply_due_changes().await.unwrap();
-        case.both(&app, &admin, LIVES).await;
+        case.both(&app, &admin, LIVE).await;
     }
     app.stop().await;
 }

@@ -10,11 +10,12 @@ use super::presenting::introspected;
 use super::verifying::accepted;
 use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
 
-on_both_engines!(a_key_of_many_clients_is_revoked_in_steps, what_was_interrupted_is_finished,);
+on_both_engines!(a_key_of_many_clients_is_revoked_in_steps, an_interrupted_revocation_is_finished,);
 
-/// With the clients of `platform`, more than two steps of 50 clients.
+/// More clients than two steps of 50 have.
 const MANY: usize = 120;
 
+/// An administrator, and `MANY` clients of `acme` with the product `gst`.
 async fn furnished(app: &TestApp) -> (Administrator<'_>, Vec<Credentials>) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -81,7 +82,7 @@ async fn a_key_of_many_clients_is_revoked_in_steps(engine: Engine) {
     let sizes: Vec<i64> = steps.iter().map(|step| step["clients"].as_i64().unwrap()).collect();
     assert_eq!(sizes, [50, 50, 22]);
     assert_eq!(whole, [json!({"kid": stolen, "clients": all, "revoked_tokens": 1})]);
-    // Nothing is left to do, and stateless tokens are stateless again.
+    // Nothing is left to do, and short-lived tokens are not recorded any more.
     assert_eq!(number_of(&app, "signing_keys WHERE revoking_since IS NOT NULL").await, 0);
     let before = number_of(&app, "access_tokens").await;
     accepted(&app, &issued(&reply_as(&app, first, GRANT).await)).await;
@@ -92,7 +93,7 @@ async fn a_key_of_many_clients_is_revoked_in_steps(engine: Engine) {
 }
 
 /// A process has deleted the key, and ended before it revoked the tokens of the clients.
-async fn what_was_interrupted_is_finished(engine: Engine) {
+async fn an_interrupted_revocation_is_finished(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, clients) = furnished(&app).await;
     let before = issued(&reply_as(&app, &clients[0], GRANT).await);
@@ -114,7 +115,7 @@ async fn what_was_interrupted_is_finished(engine: Engine) {
     assert!(!published(&app, kid(&before)).await);
     inactive(&app, &clients[0], &before).await;
     assert_eq!(status_of(&app, &before).await, 0);
-    // A token that is issued before the rest is done must stay valid afterwards, so it gets a slot of its own.
+    // A token that is issued before the rest is done must stay valid afterwards, so it is recorded, with a slot of its own.
     let meanwhile = issued(&reply_as(&app, &clients[0], GRANT).await);
     assert_eq!(meanwhile.header["kid"], next["kid"]);
     assert_eq!(number_of(&app, "access_tokens").await, 1);
@@ -135,7 +136,7 @@ async fn what_was_interrupted_is_finished(engine: Engine) {
 /// While a step waits for the locked row of a client, the key is gone already, and other changes go on. On SQLite a writer
 /// locks the whole database, so this can only be tested on PostgreSQL.
 #[tokio::test]
-async fn others_go_on_between_the_steps() {
+async fn other_changes_do_not_wait_for_the_steps() {
     let app = TestApp::start(Engine::Postgres).await;
     let (admin, clients) = furnished(&app).await;
     // Steps take clients in the order of their ids, which are random. The step of the first client is committed when the last

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 
 use super::expect::Token;
 use super::listed::{
-    List, ask, client, idx_of, list_at, made, never_expiring, path_of, replica, revoke, status_of, token,
+    List, ask, client, idx_of, list_at, never_expiring, path_of, read_and_signed, replica, revoke, status_of,
+    token,
 };
 use crate::support::{Engine, Reply, START, TestApp, on_both_engines};
 
@@ -25,7 +26,7 @@ on_both_engines!(
     signing_again_needs_no_database,
     a_revocation_is_in_the_list_of_another_replica_within_a_second,
     a_gap_in_the_change_log_rebuilds_every_list,
-    lists_are_served_for_the_ttl_after_the_last_word_of_the_database,
+    lists_are_served_for_the_ttl_after_the_last_poll,
     a_list_that_is_known_to_be_old_is_not_served,
     a_withdrawn_key_has_its_lists_signed_again,
     a_key_stays_published_for_as_long_as_its_last_list,
@@ -95,12 +96,12 @@ async fn a_request_during_a_change_caches_nothing_old(engine: Engine) {
 async fn unchanged_lists_come_from_memory(engine: Engine) {
     let (app, one, _) = two_tokens(engine, "").await;
     let first = ask(&app, &path_of(&one)).await;
-    let before = made(&app);
+    let before = read_and_signed(&app);
     for _ in 0..10 {
         assert_eq!(ask(&app, &path_of(&one)).await.comparable(), first.clone().comparable());
         app.clock.advance(10);
     }
-    assert_eq!(made(&app), before);
+    assert_eq!(read_and_signed(&app), before);
     let text = app.metrics();
     for line in ["mintmark_status_lists_read_total 1\n", "mintmark_status_lists_signed_total 1\n"] {
         assert!(text.contains(line), "{line}{text}");
@@ -116,7 +117,7 @@ async fn a_list_is_signed_once_for_all_requests(engine: Engine) {
     for times in 1..4 {
         let replies = join_all((0..30).map(|_| ask(&app, &list))).await;
         assert!(replies.iter().all(|reply| reply.status == 200 && reply.body == replies[0].body));
-        assert_eq!(made(&app), (times, times));
+        assert_eq!(read_and_signed(&app), (times, times));
         let path = format!("/v1/api-clients/{}", client.client_id);
         let status = if times % 2 == 1 { "disabled" } else { "active" };
         assert_eq!(admin.patch(&path, &json!({"status": status})).await.status(), 200);
@@ -126,23 +127,23 @@ async fn a_list_is_signed_once_for_all_requests(engine: Engine) {
 
 async fn a_list_is_signed_before_it_is_requested(engine: Engine) {
     let (app, one, other) = two_tokens(engine, "").await;
-    assert_eq!(made(&app), (1, 1));
+    assert_eq!(read_and_signed(&app), (1, 1));
     revoke(&app, &one).await;
     // The background job may sign the list first; then this call finds it done.
     app.core.services.status_lists.refresh().await.unwrap();
-    assert_eq!(made(&app), (2, 2));
+    assert_eq!(read_and_signed(&app), (2, 2));
     assert_eq!(status_of(&app, &one).await, 1);
-    assert_eq!(made(&app), (2, 2));
+    assert_eq!(read_and_signed(&app), (2, 2));
     // The background job does it, without a request.
     revoke(&app, &other).await;
     let ahead = async {
-        while made(&app) == (2, 2) {
+        while read_and_signed(&app) == (2, 2) {
             tokio::task::yield_now().await;
         }
     };
     timeout(Duration::from_secs(30), ahead).await.expect("the list to be signed before a request");
     assert_eq!(status_of(&app, &other).await, 1);
-    assert_eq!(made(&app), (3, 3));
+    assert_eq!(read_and_signed(&app), (3, 3));
     app.stop().await;
 }
 
@@ -163,8 +164,8 @@ async fn a_list_is_signed_again_before_half_of_its_lifetime(engine: Engine) {
     assert_ne!(second.etag(), first.etag());
     // The list was signed again, but not read again.
     assert_eq!(lst(&second), lst(&first));
-    assert_eq!(made(&app), (1, 2));
-    // After the clock is set back, no list is used that was signed later.
+    assert_eq!(read_and_signed(&app), (1, 2));
+    // After the clock is set back, no list is served whose `iat` is ahead of the clock.
     app.clock.leap(-60);
     assert_eq!(list_at(&app, &path).await.iat(), START + 1740);
     app.stop().await;
@@ -224,7 +225,7 @@ fn unavailable(reply: &Reply) {
     assert_eq!((reply.header("etag"), reply.header("access-control-allow-origin")), (None, Some("*")));
 }
 
-async fn lists_are_served_for_the_ttl_after_the_last_word_of_the_database(engine: Engine) {
+async fn lists_are_served_for_the_ttl_after_the_last_poll(engine: Engine) {
     for ttl in [60, 2] {
         let (app, one, _) = two_tokens(engine, &format!("status_lists.ttl_seconds = {ttl}")).await;
         let path = path_of(&one);
@@ -271,10 +272,10 @@ async fn a_withdrawn_key_has_its_lists_signed_again(engine: Engine) {
     let first = list_at(&app, &path).await;
     let theirs = list_at(&other, &path).await;
     assert_eq!(first.kid, theirs.kid);
-    let manager = app.core.services.clone();
+    let services = app.core.services.clone();
     let caller = mintmark::kernel::Manager::command_line();
     let any = mintmark::kernel::Precondition::None;
-    manager.signing.delete_signing_key(&caller, &first.kid, true, &any).await.unwrap();
+    services.signing.delete_signing_key(&caller, &first.kid, true, &any).await.unwrap();
     // `list_at` verifies the list with the keys that are published now.
     let second = list_at(&app, &path).await;
     assert_ne!(second.kid, first.kid);

@@ -1,5 +1,5 @@
-//! Status lists over HTTP (draft-ietf-oauth-status-list-21; `docs/conformance.md` L1–L9), as a verifier in any language
-//! reads them.
+//! Status lists over HTTP (draft-ietf-oauth-status-list-21; `docs/conformance.md` L1–L3, L5, L6, L8, L9), as a verifier in any
+//! language reads them.
 
 use std::collections::HashSet;
 use std::io::Read as _;
@@ -11,18 +11,18 @@ use serde_json::json;
 use super::listed::{
     MEDIA_TYPE, ask, client, idx_of, list_at, never_expiring, path_of, replica, revoke, status_of, token,
 };
-use super::verifying::{setting_up, verifier};
+use super::verifying::{verifier, verifier_builder};
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
     l1_every_token_names_its_slot,
     l2_the_list_has_the_requested_form,
-    l2_the_smaller_form_has_a_tag_of_its_own,
+    l2_the_compressed_list_has_its_own_tag,
     l2_a_client_that_has_the_list_gets_304,
     l3_the_claims_are_those_of_the_draft,
     l5_a_slot_has_the_status_of_its_token,
     l6_slots_are_random_and_each_is_assigned_once,
-    l8_earlier_versions_are_not_stored,
+    l8_a_request_for_an_earlier_version_is_501,
     l9_an_offline_verifier_refuses_a_revoked_token_within_the_ttl,
     paths_that_name_no_list_are_not_found,
     the_aggregation_names_every_list,
@@ -101,7 +101,7 @@ async fn l2_the_list_has_the_requested_form(engine: Engine) {
     app.stop().await;
 }
 
-async fn l2_the_smaller_form_has_a_tag_of_its_own(engine: Engine) {
+async fn l2_the_compressed_list_has_its_own_tag(engine: Engine) {
     let (app, path) = with_list(engine).await;
     let plain = Reply::to(get(&app, &path, &[])).await;
     let small = Reply::to(get(&app, &path, &[("accept-encoding", "br, gzip;q=0.5")])).await;
@@ -216,14 +216,14 @@ async fn l6_slots_are_random_and_each_is_assigned_once(engine: Engine) {
     }
     let distinct: HashSet<_> = slots.iter().map(|token| (path_of(token), idx_of(token))).collect();
     assert_eq!(distinct.len(), slots.len());
-    // Tokens that one replica issues one after the other rarely get neighbouring slots.
+    // Tokens that one replica issues one after another rarely get neighbouring slots.
     let near = slots.windows(3).filter(|three| idx_of(&three[0]).abs_diff(idx_of(&three[2])) < 100).count();
     assert!(near < 5, "{near} of 58");
     other.stop().await;
     app.stop().await;
 }
 
-async fn l8_earlier_versions_are_not_stored(engine: Engine) {
+async fn l8_a_request_for_an_earlier_version_is_501(engine: Engine) {
     let (app, path) = with_list(engine).await;
     for query in ["time=1790000000", "time=", "time", "x=1&time=7"] {
         let refused = ask(&app, &format!("{path}?{query}")).await;
@@ -249,11 +249,12 @@ async fn l9_an_offline_verifier_refuses_a_revoked_token_within_the_ttl(engine: E
     offline.verify(&token.text).await.unwrap();
     revoke(&app, &token).await;
     app.clock.advance(60);
-    let dead = offline.verify(&token.text).await.unwrap_err();
-    assert!(matches!(dead, mintmark_verifier::VerifyError::Revoked), "{dead:?}");
+    let refused = offline.verify(&token.text).await.unwrap_err();
+    assert!(matches!(refused, mintmark_verifier::VerifyError::Revoked), "{refused:?}");
     offline.verify(&other.text).await.unwrap();
-    // A service that does not read the list accepts it.
-    let careless = setting_up(&app, issuer, audience).allow_never_expiring(true).check_status(false).build();
+    // A service that does not read the list accepts the revoked token.
+    let careless =
+        verifier_builder(&app, issuer, audience).allow_never_expiring(true).check_status(false).build();
     careless.unwrap().verify(&token.text).await.unwrap();
     app.stop().await;
 }

@@ -11,7 +11,7 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 
 on_both_engines!(
     suspended_tokens_become_valid_again,
-    it_is_valid_again_only_when_no_suspension_is_left,
+    a_token_is_valid_again_only_when_no_suspension_is_left,
     a_token_revoked_in_the_meantime_stays_revoked,
     a_later_expiry_makes_tokens_valid_again,
     suspending_changes_nothing_else,
@@ -40,8 +40,8 @@ async fn patch(admin: &Administrator<'_>, path: &str, body: serde_json::Value) {
     assert_eq!(reply.status(), 200, "{path} {body}: {}", reply.text().await.unwrap());
 }
 
-/// Checks the status of a token in its list. Introspection by another client, and whether the client of the token gets a new
-/// one, must agree with it.
+/// Checks that a token has this status in its list, that introspection by another client agrees, and that the client gets a new
+/// token unless the status is [`SUSPENDED`].
 async fn must_be(
     app: &TestApp,
     admin: &Administrator<'_>,
@@ -83,7 +83,7 @@ async fn suspended_tokens_become_valid_again(engine: Engine) {
     app.stop().await;
 }
 
-async fn it_is_valid_again_only_when_no_suspension_is_left(engine: Engine) {
+async fn a_token_is_valid_again_only_when_no_suspension_is_left(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, holders) = holders(&app).await;
     let workspace = "/v1/workspaces/acme";
@@ -144,7 +144,7 @@ async fn a_later_expiry_makes_tokens_valid_again(engine: Engine) {
     app.clock.advance(60);
     app.core.services.tokens.apply_due_changes().await.unwrap();
     must_be(&app, &admin, &holder, SUSPENDED).await;
-    // A second reason lasts longer.
+    // The workspace is still suspended when the client no longer expires.
     patch(&admin, "/v1/workspaces/acme", json!({"status": "suspended"})).await;
     patch(&admin, &path, json!({"expires_at": null})).await;
     must_be(&app, &admin, &holder, SUSPENDED).await;

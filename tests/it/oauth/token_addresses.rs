@@ -8,11 +8,11 @@ use super::expect::{GRANT, invalid_client, issued, post, post_as};
 use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
 
 on_both_engines!(
-    the_peer_counts,
+    the_address_of_the_peer_decides,
     headers_of_an_untrusted_peer_do_not_count,
     behind_a_trusted_proxy_the_right_hop_counts,
     an_unreadable_hop_makes_the_source_unknown,
-    proxies_elsewhere_are_not_this_peer,
+    only_listed_proxies_are_trusted,
     a_changed_list_applies_at_once,
 );
 
@@ -20,6 +20,7 @@ async fn client(admin: &Administrator<'_>, networks: &[&str]) -> Credentials {
     admin.client("platform", json!({"products": ["gst"], "allowed_ips": networks})).await.0
 }
 
+/// An administrator. The product `gst` exists.
 async fn stocked(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -30,7 +31,7 @@ fn ask(app: &TestApp, client: &Credentials) -> RequestBuilder {
     post_as(app, client, GRANT)
 }
 
-async fn the_peer_counts(engine: Engine) {
+async fn the_address_of_the_peer_decides(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     for allowed in [
@@ -167,7 +168,7 @@ async fn an_unreadable_hop_makes_the_source_unknown(engine: Engine) {
     app.stop().await;
 }
 
-async fn proxies_elsewhere_are_not_this_peer(engine: Engine) {
+async fn only_listed_proxies_are_trusted(engine: Engine) {
     let app = TestApp::start_with(engine, "server.trusted_proxies = [\"10.0.0.0/8\"]").await;
     let admin = stocked(&app).await;
     let there = client(&admin, &["203.0.113.7"]).await;

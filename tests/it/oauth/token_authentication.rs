@@ -12,28 +12,28 @@ use super::expect::{
 use crate::support::{Credentials, Engine, Reply, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    t05_every_cause_has_the_same_bytes,
-    t05_a_secret_ends_at_its_instant,
+    t05_every_cause_gets_the_same_bytes,
+    t05_a_secret_expires_on_time,
     t05_every_live_secret_is_accepted,
-    t06_wrong_credentials_in_the_body,
+    t06_wrong_credentials_in_the_body_get_a_challenge,
     t07_a_client_id_alone_proves_nothing,
     t08_two_methods_at_once_are_refused_even_if_correct,
-    t09_another_client_id_in_the_body,
+    t09_another_client_id_in_the_body_is_refused,
     t11_ids_and_secrets_are_the_same_raw_and_encoded,
-    t12_malformed_basic,
+    t12_malformed_basic_is_refused,
     t12_malformed_credentials_get_the_reason,
-    t13_other_schemes,
+    t13_other_schemes_do_not_authenticate,
     t24_failures_are_slowed_and_the_right_secret_is_not,
     a_secret_of_wrong_form_costs_no_lookup,
 );
 
-/// By Basic and by form post.
+/// Two token requests of a client: one authenticates by Basic, the other by form post.
 fn both_ways(app: &TestApp, client: &Credentials) -> [RequestBuilder; 2] {
     let body = format!("{GRANT}&client_id={}&client_secret={}", client.client_id, client.client_secret);
     [post_as(app, client, GRANT), post(app, body)]
 }
 
-async fn t05_every_cause_has_the_same_bytes(engine: Engine) {
+async fn t05_every_cause_gets_the_same_bytes(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -104,7 +104,7 @@ async fn t05_every_cause_has_the_same_bytes(engine: Engine) {
     app.stop().await;
 }
 
-async fn t05_a_secret_ends_at_its_instant(engine: Engine) {
+async fn t05_a_secret_expires_on_time(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -149,7 +149,7 @@ async fn t05_every_live_secret_is_accepted(engine: Engine) {
     app.stop().await;
 }
 
-async fn t06_wrong_credentials_in_the_body(engine: Engine) {
+async fn t06_wrong_credentials_in_the_body_get_a_challenge(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let unknown = "cl_0000000000000000000000";
@@ -223,7 +223,7 @@ async fn t08_two_methods_at_once_are_refused_even_if_correct(engine: Engine) {
     app.stop().await;
 }
 
-async fn t09_another_client_id_in_the_body(engine: Engine) {
+async fn t09_another_client_id_in_the_body_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     for other in [
@@ -252,7 +252,7 @@ async fn t11_ids_and_secrets_are_the_same_raw_and_encoded(engine: Engine) {
     app.stop().await;
 }
 
-async fn t12_malformed_basic(engine: Engine) {
+async fn t12_malformed_basic_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let (id, secret) = (client.client_id.as_str(), client.client_secret.as_str());
@@ -368,7 +368,7 @@ async fn t12_malformed_credentials_get_the_reason(engine: Engine) {
     app.stop().await;
 }
 
-async fn t13_other_schemes(engine: Engine) {
+async fn t13_other_schemes_do_not_authenticate(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let token = issued(&reply_as(&app, &client, GRANT).await).text;

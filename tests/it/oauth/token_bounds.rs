@@ -1,5 +1,5 @@
-//! `active_tokens` is a number: a token beyond it revokes exactly the oldest one, for any number of requests at once and on any
-//! replica. Only tokens from the token endpoint count.
+//! `active_tokens` with a number: a token beyond that number revokes exactly the oldest one, for any number of requests at once
+//! and on any replica. Only tokens from the token endpoint count.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ on_both_engines!(
     one_token_too_many_revokes_the_oldest,
     of_fifty_at_once_the_configured_number_stays_active,
     of_fifty_on_two_replicas_the_configured_number_stays_active,
-    a_client_that_requests_a_token_at_every_call_leaves_no_trail,
+    a_client_that_requests_a_token_at_every_call_has_twenty_active_ones,
     expired_tokens_do_not_count,
     an_administrators_token_neither_counts_nor_is_revoked,
     a_lower_number_takes_effect_at_the_next_token,
@@ -43,6 +43,7 @@ async fn active(app: &TestApp, client: &Credentials, tokens: &[Token]) -> Vec<bo
     active
 }
 
+/// This many tokens of the client, requested one after another.
 async fn some(app: &TestApp, client: &Credentials, count: usize) -> Vec<Token> {
     let mut tokens = Vec::new();
     for _ in 0..count {
@@ -100,7 +101,7 @@ async fn of_fifty_on_two_replicas_the_configured_number_stays_active(engine: Eng
     app.stop().await;
 }
 
-async fn a_client_that_requests_a_token_at_every_call_leaves_no_trail(engine: Engine) {
+async fn a_client_that_requests_a_token_at_every_call_has_twenty_active_ones(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

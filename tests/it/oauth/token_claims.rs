@@ -1,5 +1,5 @@
-//! The claims of a token (RFC 9068, RFC 8707, `docs/tokens.md`; `docs/conformance.md` J1–J10, A1): their exact values, and
-//! that scope, products and audience always describe the same set.
+//! The claims of a token (RFC 9068, RFC 8707, `docs/tokens.md`; `docs/conformance.md` T17, S1, S2, J1, J3, A1): their exact
+//! values, and that scope, products and audience always describe the same set.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,13 +9,13 @@ use super::verifying::{accepted, verifier};
 use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    every_claim_exactly,
+    the_claims_are_exactly_these,
     iat_is_never_ahead_of_the_clock,
     audiences_are_sorted_and_without_repetition,
     the_default_audience_is_a_setting,
     permissions_are_for_the_issuer_and_in_scope_only,
     a_scope_is_a_subset_or_refused,
-    resources_select_or_confirm,
+    resources_select_the_scope_or_must_agree_with_it,
     each_client_has_its_algorithm,
     a_token_never_gives_a_removed_permission,
 );
@@ -36,7 +36,7 @@ async fn token(app: &TestApp, client: &Credentials, form: &str) -> Token {
     issued(&reply_as(app, client, format!("{GRANT}{form}")).await)
 }
 
-async fn every_claim_exactly(engine: Engine) {
+async fn the_claims_are_exactly_these(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -175,7 +175,7 @@ async fn a_scope_is_a_subset_or_refused(engine: Engine) {
     app.stop().await;
 }
 
-async fn resources_select_or_confirm(engine: Engine) {
+async fn resources_select_the_scope_or_must_agree_with_it(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_of_all(&admin).await;

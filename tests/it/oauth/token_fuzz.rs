@@ -8,7 +8,7 @@ on_both_engines!(any_request_is_answered_by_the_rules);
 
 const REQUESTS: usize = 600;
 
-/// The same in each run, so that a failure can be repeated.
+/// Pseudo-random numbers, the same in each run, so that a failure can be repeated.
 struct Dice(u64);
 
 impl Dice {
@@ -88,7 +88,7 @@ async fn any_request_is_answered_by_the_rules(engine: Engine) {
             }
         }
     }
-    // There are enough requests of each kind.
+    // Enough requests got each of these statuses.
     assert!(given >= 20 && statuses[&400] >= 100 && statuses[&401] >= 20, "{statuses:?}");
     app.clock.advance(60);
     issued(&Reply::to(super::expect::post_as(&app, &client, GRANT)).await);

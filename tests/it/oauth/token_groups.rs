@@ -12,8 +12,8 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 on_both_engines!(
     tokens_requested_at_once_share_a_commit,
     a_token_that_is_not_allowed_does_not_block_others,
-    those_that_replace_share_a_commit_with_those_that_do_not,
-    a_group_that_fails_fails_for_all_and_records_none,
+    tokens_that_replace_others_share_a_commit_with_those_that_do_not,
+    when_a_group_fails_every_request_gets_503_and_no_token_is_recorded,
 );
 
 /// A client of `platform` whose tokens never expire, with one token issued, so that slots are leased.
@@ -31,6 +31,7 @@ async fn hold(storage: &Storage, client: &Credentials) -> (Tx, ApiClient) {
     (tx, row)
 }
 
+/// Returns when at least `count` tokens wait to be recorded.
 async fn until_waiting(app: &TestApp, count: u64) {
     let tokens = &app.core.services.tokens;
     until("tokens wait to be recorded", async || tokens.tokens_being_recorded() >= count).await;
@@ -72,35 +73,35 @@ async fn a_token_that_is_not_allowed_does_not_block_others(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
-    let (living, dying) = (never_expiring(&app, &admin).await, never_expiring(&app, &admin).await);
+    let (active, disabled) = (never_expiring(&app, &admin).await, never_expiring(&app, &admin).await);
     let storage = app.database.open().await;
-    let (mut tx, row) = hold(&storage, &dying).await;
+    let (mut tx, row) = hold(&storage, &disabled).await;
     let asking = async {
         let mut asking = Vec::new();
         for _ in 0..10 {
-            asking.push(reply_as(&app, &living, GRANT));
-            asking.push(reply_as(&app, &dying, GRANT));
+            asking.push(reply_as(&app, &active, GRANT));
+            asking.push(reply_as(&app, &disabled, GRANT));
         }
         join_all(asking).await
     };
-    let killing = async {
-        // On PostgreSQL only the row of `dying` is locked, so tokens of `living` may be recorded already.
+    let disabling = async {
+        // On PostgreSQL only the row of `disabled` is locked, so tokens of `active` may be recorded already.
         until_waiting(&app, 10).await;
         tx.update_client(&ApiClient { disabled_at: Some(START), ..row }).await.unwrap();
-        tx.changed(Change::Client(dying.client_id.clone()));
+        tx.changed(Change::Client(disabled.client_id.clone()));
         tx.commit().await.unwrap();
     };
-    let (replies, ()) = tokio::join!(asking, killing);
+    let (replies, ()) = tokio::join!(asking, disabling);
     for pair in replies.chunks(2) {
         issued(&pair[0]);
         refused(&pair[1], 401, "invalid_client");
     }
-    let dead = format!("SELECT COUNT(*) FROM access_tokens WHERE client_id = '{}'", dying.client_id);
-    assert_eq!(app.database.session().await.number(&dead).await, 1);
+    let rows = format!("SELECT COUNT(*) FROM access_tokens WHERE client_id = '{}'", disabled.client_id);
+    assert_eq!(app.database.session().await.number(&rows).await, 1);
     app.stop().await;
 }
 
-async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine) {
+async fn tokens_that_replace_others_share_a_commit_with_those_that_do_not(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -112,7 +113,7 @@ async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine
     }
     let (_, commits) = app.core.services.tokens.recorded_tokens_and_commits();
     let storage = app.database.open().await;
-    // The client whose tokens come first in a group.
+    // A group is sorted by client id. The tokens of this client come first.
     let first = clients.iter().min_by_key(|client| &client.client_id).unwrap();
     let (tx, _) = hold(&storage, first).await;
     let asking = join_all((0..15).map(|n| reply_as(&app, &clients[n % 5], GRANT)));
@@ -127,15 +128,15 @@ async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine
     }
     assert!(app.core.services.tokens.recorded_tokens_and_commits().1 - commits < 15);
     // Four tokens of each client with `many`, one of each with `replace`.
-    let living = "SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NULL";
-    assert_eq!(app.database.session().await.number(living).await, 3 * 4 + 2);
+    let live = "SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NULL";
+    assert_eq!(app.database.session().await.number(live).await, 3 * 4 + 2);
     app.stop().await;
 }
 
 /// A transaction has locked the row of one client and needs that of another, while tokens of both are requested. No group
 /// locks the row of one client while it waits for that of another, so there is no deadlock.
 #[tokio::test]
-async fn a_group_delays_no_request() {
+async fn a_group_does_not_deadlock_with_another_transaction() {
     let app = TestApp::start(Engine::Postgres).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -167,7 +168,7 @@ async fn a_group_delays_no_request() {
     app.stop().await;
 }
 
-async fn a_group_that_fails_fails_for_all_and_records_none(engine: Engine) {
+async fn when_a_group_fails_every_request_gets_503_and_no_token_is_recorded(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

@@ -12,12 +12,12 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 on_both_engines!(
     each_client_has_its_lifetime,
     the_default_is_a_setting,
-    a_cap_lowered_later_shortens,
+    a_cap_lowered_later_shortens_new_tokens,
     a_token_with_a_permission_is_valid_for_at_most_an_hour,
     no_token_outlives_its_client,
-    t04_never_expiring_no_longer_allowed,
-    never_expiring_far,
-    never_expiring_omit,
+    t04_a_never_expiring_token_that_is_no_longer_allowed_is_refused,
+    a_never_expiring_token_has_a_distant_exp,
+    a_never_expiring_token_has_no_exp_with_omit,
     expires_in_of_a_token_that_never_expires_is_a_setting,
     expiring_tokens_have_an_exp_also_with_omit,
 );
@@ -74,7 +74,7 @@ async fn the_default_is_a_setting(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_cap_lowered_later_shortens(engine: Engine) {
+async fn a_cap_lowered_later_shortens_new_tokens(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -141,7 +141,7 @@ async fn no_token_outlives_its_client(engine: Engine) {
     app.stop().await;
 }
 
-async fn t04_never_expiring_no_longer_allowed(engine: Engine) {
+async fn t04_a_never_expiring_token_that_is_no_longer_allowed_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -199,14 +199,14 @@ async fn never_expiring(engine: Engine, settings: &str, exp: Option<i64>, typ: &
     app.stop().await;
 }
 
-async fn never_expiring_far(engine: Engine) {
+async fn a_never_expiring_token_has_a_distant_exp(engine: Engine) {
     never_expiring(engine, "", Some(FAR_EXP), "at+jwt", VerifyError::NeverExpiresRefused).await;
     // The first second of 2200. Nanoseconds in 64 bits overflow in 2262, and Python cannot convert the last day of 9999 to a
     // local date.
     assert_eq!(FAR_EXP, 7_258_118_400);
 }
 
-async fn never_expiring_omit(engine: Engine) {
+async fn a_never_expiring_token_has_no_exp_with_omit(engine: Engine) {
     never_expiring(engine, "tokens.never_expires.exp = \"omit\"", None, "JWT", VerifyError::WrongType).await;
 }
 

@@ -9,15 +9,15 @@ use crate::support::{Credentials, Engine, Reply, TestApp, Wire, on_both_engines}
 const LIMIT: usize = 64 * 1024;
 
 on_both_engines!(
-    t21_a_body_of_the_limit_and_one_byte_more,
+    t21_a_body_one_byte_above_the_limit_is_refused,
     t21_a_body_that_is_announced_too_large_is_not_awaited,
-    t21_chunks_beyond_the_limit,
+    t21_chunks_beyond_the_limit_are_refused,
     t21_an_unread_body_closes_the_connection,
     t22_a_slow_body_ends_by_the_request_timeout,
-    t21_heads_too_large,
+    t21_heads_that_are_too_large_are_refused,
     t21_long_secrets_are_not_cut,
     t22_encoded_bodies_are_refused_unread,
-    t22_framing_that_can_be_read_in_two_ways,
+    t22_framing_that_can_be_read_in_two_ways_is_refused,
 );
 
 fn head(client: &Credentials) -> String {
@@ -27,7 +27,7 @@ fn head(client: &Credentials) -> String {
     )
 }
 
-async fn t21_a_body_of_the_limit_and_one_byte_more(engine: Engine) {
+async fn t21_a_body_one_byte_above_the_limit_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let padded = |length: usize| format!("{GRANT}&x={}", "y".repeat(length - GRANT.len() - 3));
@@ -52,7 +52,7 @@ async fn t21_a_body_that_is_announced_too_large_is_not_awaited(engine: Engine) {
     app.stop().await;
 }
 
-async fn t21_chunks_beyond_the_limit(engine: Engine) {
+async fn t21_chunks_beyond_the_limit_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let mut wire = Wire::to(&app).await;
@@ -71,7 +71,7 @@ async fn t21_chunks_beyond_the_limit(engine: Engine) {
 async fn t21_an_unread_body_closes_the_connection(engine: Engine) {
     let app = TestApp::start_with(engine, "server.request_timeout_seconds = 1").await;
     let client = app.bootstrap().await;
-    // The sender neither ends the body nor the connection.
+    // The sender ends neither the body nor the connection.
     let mut wire = Wire::to(&app).await;
     let chunk = format!("11000\r\n{}\r\n", "y".repeat(0x11000));
     wire.send(format!("{}Transfer-Encoding: chunked\r\n\r\n{chunk}", head(&client))).await;
@@ -96,14 +96,14 @@ async fn t22_a_slow_body_ends_by_the_request_timeout(engine: Engine) {
         assert_eq!(reply.header("connection"), Some("close"));
         wire.must_be_closed().await;
     }
-    // An incomplete head has the same time, and gets no reply, because it is not a request yet.
+    // The same timeout applies to an incomplete head. It gets no reply, because it is not a request yet.
     let mut wire = Wire::to(&app).await;
     wire.send(head(&client)).await;
     wire.must_be_closed().await;
     app.stop().await;
 }
 
-async fn t21_heads_too_large(engine: Engine) {
+async fn t21_heads_that_are_too_large_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let many_headers = (0..200).fold(String::new(), |lines, n| format!("{lines}X-{n}: y\r\n"));
@@ -181,7 +181,7 @@ async fn t22_encoded_bodies_are_refused_unread(engine: Engine) {
     app.stop().await;
 }
 
-async fn t22_framing_that_can_be_read_in_two_ways(engine: Engine) {
+async fn t22_framing_that_can_be_read_in_two_ways_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let smuggled = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";

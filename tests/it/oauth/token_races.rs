@@ -29,9 +29,9 @@ on_both_engines!(
     without_a_successor_there_is_no_token,
     a_second_change_during_a_request_is_answered_with_retry_after,
     changes_by_an_administrator_in_the_meantime_take_effect,
-    revoking_a_key_ends_the_requests_that_use_it,
+    revoking_a_key_revokes_a_token_that_is_being_recorded,
     revoking_a_key_does_not_restrict_a_client,
-    a_parked_request_is_issued_if_nothing_changed,
+    a_parked_request_gets_its_token_if_nothing_changed,
 );
 
 const COUNT: &str = "SELECT COUNT(*) FROM access_tokens";
@@ -42,6 +42,7 @@ async fn client_in(admin: &Administrator<'_>, workspace: &str) -> Credentials {
     admin.client(workspace, json!({"products": ["gst"], "token_expiry": {"mode": "never"}})).await.0
 }
 
+/// An administrator. The product `gst` exists.
 async fn stocked(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -113,7 +114,7 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
     admin.product("tax", json!({})).await;
     for (n, (change, products, expires_in)) in [
         ("", json!(["gst"]), 31_536_000),
-        // Removing a product ends the tokens that carry it, and no others.
+        // The token includes the product that the client has now.
         (
             ", version = version + 1 WHERE client_id = '{client}';
              UPDATE client_products SET product = 'tax'",
@@ -183,7 +184,7 @@ async fn a_generation_that_ended_meanwhile_does_not_fail_an_administrators_reque
     app.stop().await;
 }
 
-async fn a_parked_request_is_issued_if_nothing_changed(engine: Engine) {
+async fn a_parked_request_gets_its_token_if_nothing_changed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let client = client_in(&admin, "acme").await;
@@ -257,7 +258,7 @@ async fn without_a_successor_there_is_no_token(engine: Engine) {
     let reply = parked(&app, &client, &retire("none")).await;
     refused(&reply, 503, "temporarily_unavailable");
     assert_eq!(app.database.number(COUNT).await, 1);
-    // `/readyz` and the log name the missing key.
+    // `/readyz` names the missing key.
     let ready = Reply::of(app.get("/readyz").await).await;
     assert_eq!(ready.status, 503);
     let check = ready.json()["checks"]["signing_keys"].clone();
@@ -334,7 +335,7 @@ async fn changes_by_an_administrator_in_the_meantime_take_effect(engine: Engine)
         assert!(matches!(outcome, Err(IssueError::ClientRefused(_))), "{path} {body}: {outcome:?}");
         assert_eq!(app.database.number(COUNT).await, before, "{path}");
     }
-    // If only the generation has ended, the client gets a token of what it is granted now.
+    // If only the generation has ended, the client gets a token for what it is granted now.
     for (n, (method, path, body, scope)) in [
         (Method::PATCH, "/v1/api-clients/{client}", json!({"products": ["tax"]}), "tax"),
         (Method::PATCH, "/v1/api-clients/{client}", json!({"active_tokens": "replace"}), "gst"),
@@ -365,7 +366,7 @@ async fn changes_by_an_administrator_in_the_meantime_take_effect(engine: Engine)
     app.stop().await;
 }
 
-async fn revoking_a_key_ends_the_requests_that_use_it(engine: Engine) {
+async fn revoking_a_key_revokes_a_token_that_is_being_recorded(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let client = client_in(&admin, "acme").await;

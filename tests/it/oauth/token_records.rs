@@ -75,7 +75,7 @@ async fn a_recorded_token_is_stored_before_the_reply(engine: Engine) {
         let all = session.everything().await;
         assert!(all.contains(jti) && !all.contains(token.text.rsplit('.').next().unwrap()));
     }
-    // There is no audit event, and no change that would invalidate caches.
+    // Issuing a token adds no audit event, and no change that would invalidate caches.
     let events = session.number("SELECT COUNT(*) FROM audit_events").await;
     let changes = session.number("SELECT change_seq FROM service_state").await;
     let never = json!({"products": ["gst"], "token_expiry": {"mode": "never"}});

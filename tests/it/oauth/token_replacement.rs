@@ -37,6 +37,7 @@ async fn lives(app: &TestApp, client: &Credentials, token: &Token) -> bool {
     answer
 }
 
+/// How many of these tokens are valid.
 async fn living(app: &TestApp, client: &Credentials, tokens: &[Token]) -> usize {
     let mut living = 0;
     for token in tokens {
@@ -144,7 +145,7 @@ async fn an_administrators_token_replaces_and_is_replaced(engine: Engine) {
     assert!(!lives(&app, &client, &own).await && is_active(by_hand).await);
     let next = token(&app, &client).await;
     assert!(!is_active(by_hand).await && lives(&app, &client, &next).await);
-    // Both ways at the same time, in any order.
+    // The client and the administrator request tokens at the same time.
     let by_hand = async {
         let requests = (0..10).map(|_| admin.request(Method::POST, &path).json(&json!({})).send());
         join_all(requests).await

@@ -12,18 +12,18 @@ use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
     t02_no_error_may_be_cached,
-    t04_grant_types,
-    t14_credentials_in_the_url,
+    t04_a_wrong_grant_type_is_refused,
+    t14_credentials_in_the_url_are_refused,
     t16_a_known_parameter_may_not_be_sent_twice,
-    t17_scopes,
+    t17_a_scope_follows_the_grammar_and_is_granted,
     t17_a_refused_scope_is_named,
     t17_a_manager_may_request_read,
     t18_other_methods_issue_nothing,
-    t19_bodies_of_a_wrong_type_or_charset,
-    t20_malformed_forms,
+    t19_bodies_of_a_wrong_type_or_charset_are_refused,
+    t20_malformed_forms_are_refused,
     t23_nothing_of_a_request_is_echoed_except_refused_scopes,
-    t26_parse_then_authenticate_then_grant,
-    t27_no_cors,
+    t26_a_request_is_parsed_then_authenticated_then_granted,
+    t27_no_reply_has_cors_headers,
 );
 
 async fn t02_no_error_may_be_cached(engine: Engine) {
@@ -47,7 +47,7 @@ async fn t02_no_error_may_be_cached(engine: Engine) {
     app.stop().await;
 }
 
-async fn t04_grant_types(engine: Engine) {
+async fn t04_a_wrong_grant_type_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     for missing in ["grant_type=", "grant_type", "scope=mintmark:read", "Grant_Type=client_credentials"] {
@@ -70,7 +70,7 @@ async fn t04_grant_types(engine: Engine) {
     app.stop().await;
 }
 
-async fn t14_credentials_in_the_url(engine: Engine) {
+async fn t14_credentials_in_the_url_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let (id, secret) = (&client.client_id, &client.client_secret);
@@ -138,7 +138,7 @@ async fn t16_a_known_parameter_may_not_be_sent_twice(engine: Engine) {
     app.stop().await;
 }
 
-async fn t17_scopes(engine: Engine) {
+async fn t17_a_scope_follows_the_grammar_and_is_granted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let reply = async |scope: &str| reply_as(&app, &client, format!("{GRANT}&scope={scope}")).await;
@@ -269,7 +269,7 @@ async fn t18_other_methods_issue_nothing(engine: Engine) {
     app.stop().await;
 }
 
-async fn t19_bodies_of_a_wrong_type_or_charset(engine: Engine) {
+async fn t19_bodies_of_a_wrong_type_or_charset_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let sent = |media_type: Option<&str>, body: &str| {
@@ -310,7 +310,7 @@ async fn t19_bodies_of_a_wrong_type_or_charset(engine: Engine) {
     app.stop().await;
 }
 
-async fn t20_malformed_forms(engine: Engine) {
+async fn t20_malformed_forms_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     invalid_request(&reply_as(&app, &client, "").await);
@@ -381,7 +381,7 @@ async fn t23_nothing_of_a_request_is_echoed_except_refused_scopes(engine: Engine
     app.stop().await;
 }
 
-async fn t26_parse_then_authenticate_then_grant(engine: Engine) {
+async fn t26_a_request_is_parsed_then_authenticated_then_granted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let wrong = crate::support::Credentials { client_secret: "wrong".to_owned(), ..client.clone() };
@@ -403,7 +403,7 @@ async fn t26_parse_then_authenticate_then_grant(engine: Engine) {
     app.stop().await;
 }
 
-async fn t27_no_cors(engine: Engine) {
+async fn t27_no_reply_has_cors_headers(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let preflight = app

@@ -1,5 +1,5 @@
 //! Successful requests to the token endpoint (RFC 6749 §4.4, §5.1), and every valid form of the same request
-//! (`docs/conformance.md` T1, T3, T8–T11, T13, T15, T16, T19, T22).
+//! (`docs/conformance.md` T1, T3, T8–T10, T13, T15, T16, T19, T22, J9).
 
 use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -11,22 +11,22 @@ use super::expect::{
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
-    t01_a_token_by_basic,
-    t01_a_token_by_form_post,
+    t01_a_token_is_issued_by_basic,
+    t01_a_token_is_issued_by_form_post,
     t03_the_scope_is_always_in_the_reply,
-    t08_the_same_credentials_in_header_and_body,
-    t09_an_equal_client_id_in_the_body,
+    t08_the_same_credentials_in_header_and_body_are_accepted,
+    t09_an_equal_client_id_in_the_body_is_accepted,
     t10_both_halves_of_basic_are_form_decoded,
-    t13_the_scheme_and_its_spelling,
+    t13_the_scheme_is_read_in_any_case,
     t15_empty_parameters_count_as_absent,
     t16_unknown_parameters_are_ignored,
-    t19_media_types_of_a_form,
-    t19_a_request_in_json,
-    t22_chunked_expect_and_pipelined,
+    t19_a_form_may_have_any_charset_label,
+    t19_a_request_in_json_is_accepted,
+    t22_chunked_expect_and_pipelined_requests_work,
     two_tokens_of_one_instant_differ,
 );
 
-async fn t01_a_token_by_basic(engine: Engine) {
+async fn t01_a_token_is_issued_by_basic(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let token = issued(&reply_as(&app, &client, GRANT).await);
@@ -37,7 +37,7 @@ async fn t01_a_token_by_basic(engine: Engine) {
     app.stop().await;
 }
 
-async fn t01_a_token_by_form_post(engine: Engine) {
+async fn t01_a_token_is_issued_by_form_post(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     for (id, secret) in [
@@ -63,7 +63,7 @@ async fn t03_the_scope_is_always_in_the_reply(engine: Engine) {
     app.stop().await;
 }
 
-async fn t09_an_equal_client_id_in_the_body(engine: Engine) {
+async fn t09_an_equal_client_id_in_the_body_is_accepted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     issued(&reply_as(&app, &client, format!("{GRANT}&client_id={}", client.client_id)).await);
@@ -84,7 +84,7 @@ async fn t10_both_halves_of_basic_are_form_decoded(engine: Engine) {
     app.stop().await;
 }
 
-async fn t13_the_scheme_and_its_spelling(engine: Engine) {
+async fn t13_the_scheme_is_read_in_any_case(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let header = basic(pair(&client));
@@ -135,7 +135,7 @@ async fn t16_unknown_parameters_are_ignored(engine: Engine) {
     app.stop().await;
 }
 
-async fn t19_media_types_of_a_form(engine: Engine) {
+async fn t19_a_form_may_have_any_charset_label(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     for media_type in [
@@ -163,7 +163,7 @@ async fn t19_media_types_of_a_form(engine: Engine) {
     app.stop().await;
 }
 
-async fn t08_the_same_credentials_in_header_and_body(engine: Engine) {
+async fn t08_the_same_credentials_in_header_and_body_are_accepted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     for (id, secret) in [
@@ -184,7 +184,7 @@ fn sent_json(app: &TestApp, path: &str, body: &Value) -> RequestBuilder {
     app.request(reqwest::Method::POST, path).header("content-type", "application/json").body(body.to_string())
 }
 
-async fn t19_a_request_in_json(engine: Engine) {
+async fn t19_a_request_in_json_is_accepted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let (id, secret) = (&client.client_id, &client.client_secret);
@@ -259,7 +259,7 @@ fn json_type() -> HeaderMap {
     HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
 }
 
-async fn t22_chunked_expect_and_pipelined(engine: Engine) {
+async fn t22_chunked_expect_and_pipelined_requests_work(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let head = format!(
@@ -268,7 +268,7 @@ async fn t22_chunked_expect_and_pipelined(engine: Engine) {
     );
     let mut wire = Wire::to(&app).await;
 
-    // Chunks of a single byte, an extension and a trailer.
+    // Chunks of a single byte, each with an extension.
     let chunks = GRANT.chars().fold(String::new(), |chunks, byte| format!("{chunks}1;x=y\r\n{byte}\r\n"));
     wire.send(format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")).await;
     issued(&wire.reply().await);

@@ -10,13 +10,13 @@ use serde_json::Value;
 use super::expect::Token;
 use crate::support::TestApp;
 
-/// A verifier for one audience. It allows no leeway, and never-expiring tokens only with `never_expiring`.
+/// A verifier for one audience, without leeway. It accepts never-expiring tokens only if `never_expiring` is true.
 pub(super) fn verifier(app: &TestApp, issuer: &str, audience: &str, never_expiring: bool) -> Verifier {
-    setting_up(app, issuer, audience).allow_never_expiring(never_expiring).build().unwrap()
+    verifier_builder(app, issuer, audience).allow_never_expiring(never_expiring).build().unwrap()
 }
 
-/// The builder of [`verifier`], before it says whether tokens may never expire.
-pub(super) fn setting_up(app: &TestApp, issuer: &str, audience: &str) -> VerifierBuilder {
+/// A builder for [`verifier`]. The caller still sets whether never-expiring tokens are accepted.
+pub(super) fn verifier_builder(app: &TestApp, issuer: &str, audience: &str) -> VerifierBuilder {
     let clock = Arc::clone(&app.clock);
     Verifier::builder(issuer, audience).clock(move || clock.now()).leeway_seconds(0)
 }

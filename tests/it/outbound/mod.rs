@@ -81,7 +81,7 @@ impl Resolver for Names {
     }
 }
 
-/// Never says what a name resolves to.
+/// Never answers a look-up.
 #[derive(Debug)]
 struct Slow;
 
@@ -101,7 +101,7 @@ async fn status(outbound: &Outbound, url: &str) -> Result<u16, OutboundError> {
 }
 
 #[tokio::test]
-async fn addresses_inside_are_refused_unless_they_are_listed() {
+async fn internal_addresses_are_refused_unless_they_are_listed() {
     let server = Server::with_body("{}");
     let closed = outbound("[]", Arc::new(SystemResolver));
     let port = server.address.port();
@@ -161,7 +161,7 @@ async fn every_address_of_a_name_is_checked() {
 }
 
 #[tokio::test]
-async fn a_listed_name_may_be_anywhere_and_another_name_may_not() {
+async fn a_listed_name_may_have_any_address_and_another_name_may_not() {
     let server = Server::with_body("{}");
     let outbound = outbound("[\"hooks.internal\"]", Names::new(&[&["127.0.0.1"]]));
     assert_eq!(status(&outbound, &server.url("hooks.internal")).await, Ok(200));
@@ -199,7 +199,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn replies_end_at_the_limit() {
+async fn replies_above_the_size_limit_are_refused() {
     let outbound = outbound("[\"127.0.0.1\"]", Arc::new(SystemResolver));
     let server = Server::with_body("0123456789");
     let url = server.url("127.0.0.1");
@@ -217,7 +217,7 @@ async fn replies_end_at_the_limit() {
 }
 
 #[tokio::test]
-async fn the_time_is_limited() {
+async fn late_and_incomplete_replies_are_errors() {
     let silent = Server::start(None);
     let stalled = Server::start(Some("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234"));
     let outbound = outbound("[\"127.0.0.1\"]", Arc::new(SystemResolver));
@@ -230,7 +230,7 @@ async fn the_time_is_limited() {
 }
 
 #[tokio::test]
-async fn resolving_has_no_time_of_its_own() {
+async fn resolving_counts_towards_the_time_limit() {
     let outbound = outbound("[]", Arc::new(Slow));
     let late =
         outbound.send(Request::get("http://slow.example.com/").within(Duration::from_millis(50))).await;
@@ -238,7 +238,7 @@ async fn resolving_has_no_time_of_its_own() {
 }
 
 #[tokio::test]
-async fn urls_that_are_no_https_are_refused() {
+async fn urls_other_than_https_are_refused() {
     let settings = "server.public_url = \"https://tokens.example.com\"\noutbound.allow = [\"127.0.0.1\"]";
     let settings = Settings::from_toml_layers(&[settings]).unwrap();
     let server = Server::with_body("{}");

@@ -1,5 +1,5 @@
-//! The audit trail as a tree: its numbers under load, events from before there was a tree, checkpoints, and what a check of the
-//! whole trail finds.
+//! The audit trail as a tree: the numbers of its events under load, events from before there was a tree, checkpoints, and what
+//! a check of the whole trail finds.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -206,7 +206,7 @@ async fn what_was_changed_by_hand_is_found(engine: Engine) {
         ),
         (
             "UPDATE audit_events SET log = 7 WHERE seq = 1",
-            "1 events have a number in a log that does not exist",
+            "events with a number in a log that does not exist: 1",
         ),
         ("UPDATE audit_checkpoints SET note = REPLACE(note, 'audit', 'other')", "the checkpoint over"),
         ("UPDATE audit_checkpoints SET size = size + 1", "was changed"),
@@ -339,7 +339,7 @@ async fn entries_past_their_time_are_deleted_and_their_hashes_stay(engine: Engin
 
 /// Only a manager of the platform may check or export the whole trail, or renew its key.
 #[tokio::test]
-async fn a_workspace_does_not_check_the_whole_trail() {
+async fn a_workspace_may_not_check_the_whole_trail() {
     let (_place, services) = begun(Engine::Sqlite).await;
     let caller = mintmark::kernel::Caller {
         reach: mintmark::model::reach::Reach::Workspace("acme".to_owned()),

@@ -51,8 +51,8 @@ async fn several_at_once_create_one_client(engine: Engine) {
     assert!(made.iter().all(|one| one.client_id == made[0].client_id));
 }
 
-/// A process reads the keys before it waits for another process, and has to read them again afterwards.
-async fn a_process_that_waited_for_another_has_the_keys_which_that_one_made(engine: Engine) {
+/// A process that starts reads the keys before it waits for another one, and has to read them again afterwards.
+async fn a_process_that_waited_for_another_uses_the_keys_that_one_made(engine: Engine) {
     let place = Place::new(engine);
     drop(place.core().await);
     let storage = place.storage().await;
@@ -82,5 +82,5 @@ async fn events(place: &Place) -> Vec<String> {
 on_both_engines!(
     a_second_run_changes_nothing_and_shows_no_secret,
     several_at_once_create_one_client,
-    a_process_that_waited_for_another_has_the_keys_which_that_one_made,
+    a_process_that_waited_for_another_uses_the_keys_that_one_made,
 );

@@ -55,7 +55,7 @@ async fn a_change_applies_here_at_once_and_elsewhere_after_a_poll(engine: Engine
         assert_eq!(refusal(&there, id, secret).await, expected, "{change:?}");
     }
 
-    // Grants, which depend on the products and not on the client's own row.
+    // Grants: they are stored with the products of the client, and not in its own row.
     here.clients.change_client(&admin(), id, &Precondition::None, &wanted("ERP", &["gst"])).await.unwrap();
     there.ledger.poll().await.unwrap();
     for services in [&here, &there] {
@@ -108,7 +108,7 @@ async fn a_workspace_or_product_changed_elsewhere_invalidates_its_clients(engine
     assert_eq!(refusal(&services, id, secret).await, Some(Refusal::WorkspaceSuspended));
 }
 
-async fn a_request_polls_itself_when_the_last_poll_is_a_second_old(engine: Engine) {
+async fn a_request_polls_when_the_last_poll_is_a_second_old(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let (here, there) = (place.services().await, place.services().await);
@@ -117,7 +117,7 @@ async fn a_request_polls_itself_when_the_last_poll_is_a_second_old(engine: Engin
     assert_eq!(refusal(&there, id, secret).await, None);
     here.clients.delete_client(&admin(), id, &Precondition::None).await.unwrap();
     assert_eq!(there.ledger.freshness().await, Freshness::Confirmed);
-    assert_eq!(refusal(&there, id, secret).await, None, "within the second, memory may be out of date");
+    assert_eq!(refusal(&there, id, secret).await, None, "within the second, the cache may be out of date");
     place.clock.advance_millis(1000);
     assert_eq!(there.ledger.freshness().await, Freshness::Confirmed);
     assert_eq!(refusal(&there, id, secret).await, Some(Refusal::UnknownClient));
@@ -155,6 +155,6 @@ async fn no_fill_outlives_a_change_it_did_not_see(engine: Engine) {
 on_both_engines!(
     a_change_applies_here_at_once_and_elsewhere_after_a_poll,
     a_workspace_or_product_changed_elsewhere_invalidates_its_clients,
-    a_request_polls_itself_when_the_last_poll_is_a_second_old,
+    a_request_polls_when_the_last_poll_is_a_second_old,
     no_fill_outlives_a_change_it_did_not_see,
 );

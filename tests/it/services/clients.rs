@@ -58,7 +58,7 @@ async fn a_change_is_audited_and_mailed_to_old_and_new_contacts(engine: Engine) 
     assert_eq!(recipients, ["a@acme.example", "a@acme.example", "b@acme.example"]);
 }
 
-async fn no_change_writes_nothing(engine: Engine) {
+async fn a_change_of_nothing_writes_nothing(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -89,7 +89,7 @@ async fn no_change_writes_nothing(engine: Engine) {
 }
 
 /// The second change waits for the first, and then sees its grants.
-async fn a_change_that_waited_sees_the_grants_as_they_became(engine: Engine) {
+async fn a_change_that_waited_sees_the_new_grants(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -159,8 +159,8 @@ async fn the_label_filter_folds_only_ascii_and_has_no_wildcards(engine: Engine) 
 
 on_both_engines!(
     a_change_is_audited_and_mailed_to_old_and_new_contacts,
-    no_change_writes_nothing,
-    a_change_that_waited_sees_the_grants_as_they_became,
+    a_change_of_nothing_writes_nothing,
+    a_change_that_waited_sees_the_new_grants,
     of_two_changes_of_one_version_one_is_refused,
     the_label_filter_folds_only_ascii_and_has_no_wildcards,
 );

@@ -1,4 +1,4 @@
-//! The services, where a test needs more than HTTP: their records, or the exact order of steps.
+//! Tests that call the services directly, because they need more than HTTP: the stored records, or an exact order of steps.
 
 mod audit_tree;
 mod bootstrap;

@@ -17,7 +17,7 @@ use mintmark::storage::{IssueCheck, IssueGuard};
 use super::{Place, START, admin, wanted};
 use crate::support::{Engine, until};
 
-/// What a request of a client has after it has authenticated.
+/// The cached client and the proof that a token request has after it has authenticated.
 type Known = (Arc<Credentials>, Proof);
 
 /// A client whose tokens never expire, as two processes know it.

@@ -22,14 +22,14 @@ use super::{Place, START, admin, wanted};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_year_of_reminders,
+    each_reminder_of_a_year_is_sent_once,
     what_was_missed_is_sent_late_and_only_the_nearest,
-    an_end_that_is_moved_has_reminders_of_its_own,
-    nothing_reminds_of_what_is_gone,
-    a_suspended_workspace_and_a_disabled_client_are_reminded_and_it_is_said,
-    many_are_reminded_in_small_steps_and_few_mails,
+    an_end_that_is_moved_has_its_own_reminders,
+    no_reminder_is_sent_for_what_is_gone,
+    a_reminder_says_that_the_client_is_disabled_or_its_workspace_suspended,
+    many_reminders_are_sent_in_few_mails,
     processes_at_the_same_time_send_each_once,
-    a_token_that_was_renewed_reminds_nobody,
+    no_reminder_is_sent_for_a_token_that_was_renewed,
 );
 
 const DAY: i64 = 86_400;
@@ -119,7 +119,7 @@ fn facts(mail: &Delivery) -> Value {
     serde_json::from_str(&mail.body).unwrap()
 }
 
-async fn a_year_of_reminders(engine: Engine) {
+async fn each_reminder_of_a_year_is_sent_once(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let (here, there) = (place.services().await, place.services().await);
@@ -220,7 +220,7 @@ async fn what_was_missed_is_sent_late_and_only_the_nearest(engine: Engine) {
     }
 }
 
-async fn an_end_that_is_moved_has_reminders_of_its_own(engine: Engine) {
+async fn an_end_that_is_moved_has_its_own_reminders(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -252,7 +252,7 @@ async fn an_end_that_is_moved_has_reminders_of_its_own(engine: Engine) {
     assert_eq!(of(&old), [(1, 84), (7, 78), (30, 70)]);
 }
 
-async fn nothing_reminds_of_what_is_gone(engine: Engine) {
+async fn no_reminder_is_sent_for_what_is_gone(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -277,7 +277,7 @@ async fn nothing_reminds_of_what_is_gone(engine: Engine) {
     assert!(mails(&services, ".expiring").await.is_empty());
 }
 
-async fn a_suspended_workspace_and_a_disabled_client_are_reminded_and_it_is_said(engine: Engine) {
+async fn a_reminder_says_that_the_client_is_disabled_or_its_workspace_suspended(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -299,7 +299,7 @@ async fn a_suspended_workspace_and_a_disabled_client_are_reminded_and_it_is_said
     assert_eq!(sent.iter().map(said).collect::<Vec<_>>(), [(true, false), (true, true)]);
 }
 
-async fn many_are_reminded_in_small_steps_and_few_mails(engine: Engine) {
+async fn many_reminders_are_sent_in_few_mails(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -332,7 +332,7 @@ async fn processes_at_the_same_time_send_each_once(engine: Engine) {
     assert_eq!(mails(&processes[0], ".expiring").await.len(), 2);
 }
 
-async fn a_token_that_was_renewed_reminds_nobody(engine: Engine) {
+async fn no_reminder_is_sent_for_a_token_that_was_renewed(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;

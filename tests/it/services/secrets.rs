@@ -1,4 +1,4 @@
-//! Secrets that expire, and concurrent changes of them.
+//! Client secrets: how many there may be, when they expire, and when they were last used.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ async fn refusal(services: &Services, client_id: &str, secret: &str) -> Option<R
     services.clients.authenticate_secret(client_id, secret, home).await.unwrap().err()
 }
 
-async fn ten_at_once_never_make_more_than_five(engine: Engine) {
+async fn ten_requests_at_once_make_no_more_than_five_secrets(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let (here, there) = (place.services().await, place.services().await);
@@ -102,7 +102,7 @@ async fn the_last_use_shows_at_once_and_is_written_later(engine: Engine) {
 }
 
 on_both_engines!(
-    ten_at_once_never_make_more_than_five,
+    ten_requests_at_once_make_no_more_than_five_secrets,
     expiry_is_checked_at_use,
     the_last_use_shows_at_once_and_is_written_later,
 );

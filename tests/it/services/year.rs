@@ -23,7 +23,7 @@ use mintmark_verifier::{AccessTokenClaims, Checks, Verifier};
 use super::{Place, START, admin};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(the_tables_stay_flat);
+on_both_engines!(tables_stop_growing_unless_they_are_listed);
 
 const DAY: i64 = 86_400;
 const CLIENTS: usize = 100_000;
@@ -40,7 +40,11 @@ const YEAR: usize = 365;
 
 /// Tables that may grow: by how many rows a season, and why. All others keep their size.
 const MAY_GROW: [(&str, i64, &str); 5] = [
-    ("audit_checkpoints", 93, "of each day before the last week one stays, as proof of what was there then"),
+    (
+        "audit_checkpoints",
+        93,
+        "one of each day before the last week stays, as proof of what the trail contained then",
+    ),
     ("audit_nodes", 5, "they are the hashes of every 256 events, from which proofs are made"),
     (
         "audit_events",
@@ -62,8 +66,8 @@ struct Year {
     clients: Vec<String>,
 }
 
-/// Thousands of clients, written directly to the storage; the busy ones have a secret. Their tokens are stateless, recorded
-/// and never-expiring in turn.
+/// Writes `CLIENTS` clients directly to the storage. The first `BUSY` ones have a secret. Their tokens are stateless, recorded
+/// and never-expiring in turn. Returns the client ids.
 async fn stock(place: &Place) -> Vec<String> {
     let storage = place.storage().await;
     let mut ids = Vec::with_capacity(CLIENTS);
@@ -185,7 +189,7 @@ impl Year {
     }
 }
 
-async fn the_tables_stay_flat(engine: Engine) {
+async fn tables_stop_growing_unless_they_are_listed(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let core = place.core().await;

@@ -1,4 +1,4 @@
-//! Sample records in which every member has a value, and a database with a few of them.
+//! Sample records, in which most members have a value, and a database with a few of them.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::support::{Engine, TestDatabase};
 /// When the samples were created.
 pub(super) const NOW: i64 = 1_790_000_000;
 
-/// Does something in a transaction of its own and commits it.
+/// Runs an expression in a new transaction and commits it.
 macro_rules! change {
     ($storage:expr, $tx:ident => $body:expr) => {{
         let mut $tx = $storage.begin().await.unwrap();

@@ -1,4 +1,4 @@
-//! Usage: counts of several processes, networks, refused requests.
+//! Usage of API clients: counts by hour and day, the networks they were used from, and refused requests.
 
 use mintmark::model::inline_id::InlineId;
 use mintmark::model::page::Page;
@@ -15,14 +15,14 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     counts_add_up_by_hour_and_day,
-    sources_and_networks_are_the_latest,
-    failures_are_those_of_clients_and_of_nobody,
-    rows_of_what_does_not_exist_are_left_out,
+    the_latest_sources_and_networks_are_kept,
+    the_latest_failures_of_each_client_and_of_unknown_clients_are_kept,
+    rows_of_records_that_do_not_exist_are_left_out,
     hours_past_their_time_are_added_to_their_days,
     two_processes_that_fold_count_once,
     counts_of_earlier_versions_are_taken_over,
     counts_are_purged_by_hour_and_day,
-    what_was_not_stored_before_is_returned_once,
+    a_first_use_is_returned_once,
 );
 
 /// The first second of a day.
@@ -113,7 +113,7 @@ async fn counts_add_up_by_hour_and_day(engine: Engine) {
     assert!(!storage.client_is_within(&Reach::Platform, "cl_9").await.unwrap());
 }
 
-async fn sources_and_networks_are_the_latest(engine: Engine) {
+async fn the_latest_sources_and_networks_are_kept(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let rows = |at: i64, ip: &str, networks: std::ops::Range<i64>| UsageRows {
         sources: vec![source("s1", ip, at)],
@@ -145,7 +145,7 @@ async fn sources_and_networks_are_the_latest(engine: Engine) {
     assert_eq!(storage.networks_of_client("cl_2").await.unwrap(), []);
 }
 
-async fn failures_are_those_of_clients_and_of_nobody(engine: Engine) {
+async fn the_latest_failures_of_each_client_and_of_unknown_clients_are_kept(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let named = |number| match number % 3 {
         0 => Some("cl_1"),
@@ -170,7 +170,7 @@ async fn failures_are_those_of_clients_and_of_nobody(engine: Engine) {
     assert_eq!(storage.failures(Some("cl_9"), &page(1, None)).await.unwrap().items, []);
 }
 
-async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
+async fn rows_of_records_that_do_not_exist_are_left_out(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let rows = UsageRows {
         counts: vec![count("gone", TODAY, Outcome::Issued, 1)],
@@ -190,7 +190,7 @@ async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
         let rows = database.session().await.number(&format!("SELECT COUNT(*) FROM {table}")).await;
         assert_eq!(rows, 0, "{table}");
     }
-    // Such rows do not keep other rows from being stored, each once.
+    // The other rows are still stored, each once.
     change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
     let counts = ["cl_1", "gone", "cl_2"].map(|client| count(client, TODAY, Outcome::Issued, 2));
     let uses = ["gone", "s1"].map(|secret| SecretUseRow { secret_id: id(secret), hour: TODAY, times: 3 });
@@ -257,7 +257,7 @@ async fn two_processes_that_fold_count_once(engine: Engine) {
     while left > 0 {
         let (one, two) =
             tokio::join!(storage.fold_usage(TODAY + 9 * DAY, 7), other.fold_usage(TODAY + 9 * DAY, 7));
-        // PostgreSQL may end one of two transactions that wait for each other; that one folds nothing.
+        // If the two transactions deadlock, PostgreSQL ends one of them, which then adds nothing to the days.
         let folded = one.unwrap_or_default() + two.unwrap_or_default();
         assert!(folded > 0);
         left -= folded;
@@ -312,7 +312,7 @@ async fn counts_are_purged_by_hour_and_day(engine: Engine) {
     }
 }
 
-async fn what_was_not_stored_before_is_returned_once(engine: Engine) {
+async fn a_first_use_is_returned_once(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     change!(storage, tx => tx.insert_secret(&ClientSecret { last_used_at: Some(TODAY - 61), ..secret("old", "cl_1") }));
     change!(storage, tx => tx.insert_secret(&ClientSecret { last_used_at: Some(TODAY), ..secret("new", "cl_1") }));
@@ -347,7 +347,7 @@ async fn what_was_not_stored_before_is_returned_once(engine: Engine) {
     let uses = storage.uses_of_secrets(&["s1", "new", "old"], TODAY).await.unwrap();
     let known = ["s1", "new", "old"].map(|id| uses[id].first_used_at);
     assert_eq!(known, [Some(TODAY), Some(TODAY), None]);
-    // As a version that did not store `first_seen_at` left it.
+    // Earlier versions did not store `first_seen_at`.
     database.execute("UPDATE client_networks SET first_seen_at = NULL").await;
     let seen = change!(storage, tx => tx.add_usage(&rows(TODAY + 9, &["s1"], &["192.0.2.0/24"])));
     assert_eq!(seen, FirstSeen::default());

@@ -29,8 +29,8 @@ pub(crate) struct Credentials {
     pub(crate) client_secret: String,
 }
 
-/// The app, served until this value is dropped or [`TestApp::stop`] is called. Then every reply it gave must be one that
-/// `openapi.yaml` names for that path and method.
+/// The app, served until this value is dropped or [`TestApp::stop`] is called. The drop fails the test if the app sent a reply
+/// that `openapi.yaml` does not name for that path and method.
 pub(crate) struct TestApp {
     pub(crate) base: String,
     pub(crate) clock: Arc<ManualClock>,
@@ -69,7 +69,7 @@ impl TestApp {
         Self::start_on(Arc::clone(&self.database), Arc::clone(&self.clock), settings).await
     }
 
-    /// Starts an app on a database and a clock of the test.
+    /// Starts an app on a database and a clock that the test made.
     pub(crate) async fn start_on(
         database: Arc<TestDatabase>,
         clock: Arc<ManualClock>,
@@ -188,14 +188,14 @@ impl TestApp {
         serde_json::from_str::<Value>(&body).unwrap()["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// An administrator of the platform: bootstraps and gets a token for the management API.
+    /// A caller that may use the whole management API: bootstraps, and gets a token for the new client.
     pub(crate) async fn administrator(&self) -> Administrator<'_> {
         let client = self.bootstrap().await;
         self.administrator_as(&client, "mintmark:manage").await
     }
 
-    /// A caller with a token of that scope for `client`. When this returns, the event of the first use of its secret is already
-    /// stored. Otherwise a job would store the event later, maybe in the middle of a slow test.
+    /// A caller with a token of that scope for `client`. When this returns, the audit event of the first use of the client's
+    /// secret is stored. Otherwise a job would store it later, maybe in the middle of a slow test.
     pub(crate) async fn administrator_as(&self, client: &Credentials, scope: &str) -> Administrator<'_> {
         let token = self.access_token(client, &[("scope", scope)]).await;
         self.core.services.usage.flush().await.unwrap();
@@ -204,8 +204,8 @@ impl TestApp {
 }
 
 impl Drop for TestApp {
-    /// A reply is counted before it leaves, so every reply that the test has seen is compared with the contract here. What
-    /// the HTTP layer answers before there is a request (a malformed head) is not counted and not in the contract.
+    /// A reply is counted before it is sent, so every reply that the test has seen is compared with the contract here. The
+    /// replies of the HTTP layer to a malformed request head are not counted, and not in the contract.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             CONTRACT.must_name_all(&self.metrics(), &self.issuer_path);

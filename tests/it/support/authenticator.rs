@@ -1,5 +1,5 @@
-//! An authenticator for tests: it has one passkey with an Ed25519 key, and gives its answers in the form in which a browser
-//! passes them on. A test can make it report a wrong counter or origin.
+//! A WebAuthn authenticator for tests: it has one passkey with an Ed25519 key, and answers with the JSON that the scripts of
+//! the console send. A test can make it report a wrong counter or origin.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -28,7 +28,7 @@ impl Authenticator {
         Self { key, id, handle: Vec::new(), count: 1, origin: origin.to_owned() }
     }
 
-    /// The credential id of the passkey, as it is in URLs and answers.
+    /// The credential id of the passkey in base64url, as in URLs and answers.
     pub(crate) fn id(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.id)
     }

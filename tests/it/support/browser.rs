@@ -1,7 +1,7 @@
 //! A browser without scripts, as far as tests need one: it keeps cookies, follows redirects, reads forms and sends them.
 //!
-//! It checks that every page has what all pages of the console have: a title, a language, one main heading, security headers,
-//! and no inline scripts or styles.
+//! It checks what holds for every page of the console: it has a title, a language, one main heading, unique ids, security
+//! headers, and no inline scripts or styles.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -15,6 +15,7 @@ use super::TestApp;
 pub(crate) struct Browser<'a> {
     app: &'a TestApp,
     cookies: Mutex<BTreeMap<String, String>>,
+    /// The values of all `Set-Cookie` headers so far.
     lines: Mutex<Vec<String>>,
     origin: String,
 }
@@ -102,7 +103,7 @@ impl<'a> Browser<'a> {
         self.follow(page).await
     }
 
-    /// A POST of a form with other headers than a browser would send.
+    /// Sends a form with these headers instead of those that a browser sends.
     pub(crate) async fn send_with(&self, form: &HtmlForm, headers: &[(&str, &str)]) -> Page {
         self.request(Method::POST, &form.action, Some(&form.fields), headers).await
     }
@@ -139,7 +140,7 @@ impl<'a> Browser<'a> {
             }
         }
         let page = Page { path: path.to_owned(), status, headers, html: response.text().await.unwrap() };
-        page.must_be_one_of_ours();
+        page.must_follow_the_rules_of_the_console();
         page
     }
 }
@@ -159,7 +160,7 @@ impl Page {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Every header except these, sorted.
+    /// Every header except the named ones, sorted.
     pub(crate) fn headers_but(&self, names: &[&str]) -> Vec<(String, String)> {
         let all = self.headers.iter().filter(|(name, _)| !names.contains(&name.as_str()));
         let mut all: Vec<_> =
@@ -182,7 +183,7 @@ impl Page {
         self
     }
 
-    /// The text of the first element with this tag; empty if no element has it.
+    /// The text of the first element with this tag; empty if there is none.
     pub(crate) fn inside(&self, tag: &str) -> String {
         let open = self.html.find(&format!("<{tag}")).map(|at| &self.html[at..]).unwrap_or_default();
         let body = open.split_once('>').map(|(_, rest)| rest).unwrap_or_default();
@@ -250,7 +251,7 @@ impl Page {
         attribute(head, "href").unwrap()
     }
 
-    fn must_be_one_of_ours(&self) {
+    fn must_follow_the_rules_of_the_console(&self) {
         if !self.path.contains("/console") {
             return;
         }
@@ -291,7 +292,7 @@ impl Page {
         let mut once = ids.clone();
         once.sort_unstable();
         once.dedup();
-        assert_eq!(once.len(), ids.len(), "{at}: an id is there twice: {ids:?}");
+        assert_eq!(once.len(), ids.len(), "{at}: two elements have the same id: {ids:?}");
     }
 }
 

@@ -1,7 +1,7 @@
-# Runs one throw-away PostgreSQL cluster in folder $1 with the programs in $2 for as long as standard input stays open,
-# that is until the tests' process ends, however it ends. Prints `ready`, or what went wrong.
+# Runs a temporary PostgreSQL cluster in folder $1 with the programs in $2 for as long as standard input stays open,
+# that is until the test process ends for any reason. Prints `ready`, or what went wrong.
 
-# The tests' process may be gone at any moment; this one stays until all is cleaned up.
+# The test process may end at any moment. This shell ignores signals, so that it can clean up.
 trap '' HUP INT TERM PIPE
 folder=$1
 programs=$2
@@ -15,7 +15,7 @@ unprivileged() {
 
 start() {
     if [ "$(id -u)" = 0 ]; then chown postgres "$folder" || return; fi
-    # A linguistic collation, as production databases have: what must sort by bytes has to say so.
+    # A linguistic collation, as production databases have. A query that must sort by bytes has to say so.
     unprivileged "$programs/initdb" -D "$folder/data" -U mintmark -A trust -E UTF8 --locale=C \
         --locale-provider=icu --icu-locale=en --no-sync >"$folder/initdb.log" || { cat "$folder/initdb.log"; return 1; }
     unprivileged "$programs/pg_ctl" -D "$folder/data" -l "$folder/postgres.log" -w start \

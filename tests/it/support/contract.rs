@@ -84,7 +84,7 @@ impl Contract {
         value.get("$ref").map_or(value, |reference| self.resolved(self.target(reference.as_str().unwrap())))
     }
 
-    /// What is at `#/…` in the document.
+    /// The value at a `#/…` reference in the document.
     pub(crate) fn target(&self, reference: &str) -> &Value {
         let pointer = reference.strip_prefix('#').unwrap();
         self.root.pointer(pointer).unwrap_or_else(|| panic!("there is nothing at {reference}"))
@@ -95,7 +95,7 @@ impl Contract {
         self.operations.iter().map(|operation| operation.path.as_str()).collect()
     }
 
-    /// Whether a path takes any method and answers each like GET.
+    /// Whether a path accepts any method and answers it like GET.
     pub(crate) fn takes_any_method(&self, path: &str) -> bool {
         self.root["paths"][path].get("x-any-method").is_some_and(|any| *any == true)
     }
@@ -108,11 +108,11 @@ impl Contract {
     /// Compares every reply that was counted in `metrics` (the text of `/metrics`) with the document. `issuer_path` is the path
     /// under which everything is served a second time.
     pub(crate) fn must_name_all(&self, metrics: &str, issuer_path: &str) {
-        let strange: Vec<_> = counted(metrics)
+        let unnamed: Vec<_> = counted(metrics)
             .filter(|reply| !self.names(reply, issuer_path))
             .map(|reply| format!("{reply:?}"))
             .collect();
-        assert!(strange.is_empty(), "replies that openapi.yaml does not name:\n{}", strange.join("\n"));
+        assert!(unnamed.is_empty(), "replies that openapi.yaml does not name:\n{}", unnamed.join("\n"));
     }
 
     fn names(&self, reply: &Counted<'_>, issuer_path: &str) -> bool {
@@ -129,7 +129,7 @@ impl Contract {
         let method = if reply.method == "HEAD" || self.takes_any_method(path) { "GET" } else { reply.method };
         match self.of_path(path).find(|operation| operation.method == method) {
             Some(operation) => reply.status != 405 && operation.replies.contains_key(&reply.status),
-            // The document has no entry for a method that a path does not take, so every operation of the path lists 405.
+            // The document has no entry for a method that a path does not accept, so every operation of the path lists 405.
             None => {
                 reply.status == 405
                     && self.of_path(path).all(|operation| operation.replies.contains_key(&405))
@@ -137,7 +137,7 @@ impl Contract {
         }
     }
 
-    /// The path of the document that a route serves.
+    /// The path in the document that a route serves.
     fn path_of<'a>(&self, route: &'a str, issuer_path: &str) -> Option<&'a str> {
         // RFC 8414 §3.1 puts the path of the issuer after the well-known path.
         let inserted =

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::postgres::PostgresDatabase;
 
-/// The engines Mintmark stores in.
+/// The database engines that Mintmark supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
     /// A file.
@@ -41,7 +41,7 @@ impl TestDatabase {
         }
     }
 
-    /// A database that was never opened by Mintmark.
+    /// A database that Mintmark has never opened.
     pub(crate) fn blank(engine: Engine) -> Self {
         match engine {
             Engine::Sqlite => {
@@ -67,7 +67,7 @@ impl TestDatabase {
         &self.url
     }
 
-    /// The engine it is on.
+    /// The engine of the database.
     pub(crate) fn engine(&self) -> Engine {
         self.engine
     }
@@ -93,7 +93,7 @@ impl TestDatabase {
         }
     }
 
-    /// Opens the database. To the storage, each call looks like another process.
+    /// Opens the database. Each call acts like another process: it shares nothing in memory with the others.
     pub(crate) async fn open(&self) -> Storage {
         Storage::open(&self.url, 8).await.unwrap()
     }

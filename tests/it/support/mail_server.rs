@@ -1,5 +1,5 @@
-//! A mail server that a test scripts: it speaks SMTP (RFC 5321) in plain text, keeps what it gets, and at any step or byte
-//! refuses, waits or closes the connection as the test says.
+//! A mail server that a test scripts: it speaks SMTP (RFC 5321) without TLS and keeps the mails it gets. At any step it
+//! refuses, waits or closes the connection as the script says; after any byte it can close the connection.
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -27,7 +27,7 @@ impl Received {
     }
 }
 
-/// What the server has just got.
+/// What the server has just received.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Heard<'a> {
     /// A connection.
@@ -40,12 +40,12 @@ pub(crate) enum Heard<'a> {
     Mail(&'a Received),
 }
 
-/// What the server does then.
+/// What the server does after that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// What a server usually does.
+    /// Does what a server usually does.
     Usual,
-    /// This reply.
+    /// Sends this reply.
     Say(&'static str),
     /// Closes the connection.
     Close,
@@ -70,7 +70,7 @@ struct Shared {
     script: Box<Script>,
 }
 
-/// A server on a port of its own.
+/// A server on its own port.
 pub(crate) struct MailServer {
     port: u16,
     shared: Arc<Shared>,
@@ -95,7 +95,7 @@ impl MailServer {
                 let shared = Arc::clone(&ours);
                 std::thread::spawn(move || {
                     shared.opened();
-                    // A connection may also end because it is cut off.
+                    // A connection may end at any moment, which is no error here.
                     let _ = Session::new(&shared, stream).run();
                     shared.state().open -= 1;
                     shared.changed.notify_all();
@@ -140,10 +140,10 @@ impl MailServer {
         self.shared.changed.notify_all();
     }
 
-    /// Waits until so many mails have come.
+    /// Waits until this number of mails has come.
     ///
     /// # Panics
-    /// If they do not come in time.
+    /// If they do not come within [`WAIT_MAX`].
     pub(crate) async fn wait_for(&self, mails: usize) {
         let shared = Arc::clone(&self.shared);
         let waiting = tokio::task::spawn_blocking(move || {
@@ -169,7 +169,7 @@ impl Shared {
     }
 }
 
-/// The end of a connection.
+/// The connection has ended.
 struct Ended;
 
 impl From<std::io::Error> for Ended {
@@ -181,6 +181,7 @@ impl From<std::io::Error> for Ended {
 struct Session<'a> {
     shared: &'a Shared,
     reader: BufReader<TcpStream>,
+    /// How many bytes were received.
     heard: usize,
 }
 
@@ -225,7 +226,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Asks the script, and answers. Returns what was said.
+    /// Asks the script for the answer, and sends it. Returns the reply that was sent.
     fn answer(&mut self, heard: Heard<'_>, usual: &'static str) -> Result<&'static str, Ended> {
         let said = match (self.shared.script)(heard) {
             Answer::Usual => usual,

@@ -1,5 +1,5 @@
-//! What the tests share, such as a database for each test on either engine, an app on it, a browser, a mail server, and help
-//! with concurrent transactions.
+//! What the tests share, such as a database for each test on either engine, an app that uses it, a browser, a mail server, and
+//! functions for tests of concurrent transactions.
 
 mod app;
 mod authenticator;

@@ -1,9 +1,9 @@
-//! The audit trail as versions without an audit tree left it.
+//! An audit trail like one of an earlier version of Mintmark, which had no audit tree.
 
 use super::Session;
 
 impl Session {
-    /// Changes the audit trail to look like that, and adds `more` events that are older than all others.
+    /// Removes the audit tree, so that its events have no number, and adds `more` events that are older than all others.
     pub(crate) async fn forget_audit_tree(&mut self, more: usize) {
         self.execute(
             "UPDATE audit_events SET log = NULL, seq = NULL, leaf = NULL, entry = NULL, detail = '{\"old\":true}';

@@ -1,4 +1,5 @@
-//! Operators who are signed in: made and signed in by the service, so that tests of pages begin where sign-in ends.
+//! Operators who are signed in: created and signed in by calls of the service, so that tests of pages need not open the
+//! sign-in pages.
 
 use mintmark::kernel::Manager;
 use mintmark::model::member::Member;
@@ -19,7 +20,7 @@ impl TestApp {
         };
         let made = operators.create_operator(&Manager::command_line(), &change, None).await.unwrap();
         let token = made.setup_link.url().rsplit('/').next().unwrap().to_owned();
-        // The service stores the passkey without checking it, since the page has verified it before.
+        // The service stores the passkey without verifying it: that is the work of the setup page, which is skipped here.
         let passkey = WayIn::Passkey {
             credential_id: email.as_bytes().to_vec(),
             public_key: vec![1],

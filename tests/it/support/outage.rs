@@ -4,7 +4,7 @@ use super::TestDatabase;
 use super::database::Kept;
 use super::postgres::PostgresDatabase;
 
-/// A server that does nothing until this is dropped.
+/// A PostgreSQL server whose processes are stopped until this value is dropped.
 pub(crate) struct Frozen<'a>(&'a PostgresDatabase);
 
 impl Drop for Frozen<'_> {
@@ -14,8 +14,8 @@ impl Drop for Frozen<'_> {
 }
 
 impl TestDatabase {
-    /// From now on no statement succeeds on any connection. PostgreSQL ends all connections and takes no new ones.
-    /// A SQLite file cannot be taken from a process that has it open; it loses its tables instead.
+    /// From now on no statement succeeds on any connection. PostgreSQL ends all connections and accepts no new ones.
+    /// A SQLite file cannot be taken from a process that has it open, so its tables are renamed instead.
     pub(crate) async fn go_away(&self) {
         match &self.kept {
             Kept::Database(database) => database.go_away(),
@@ -35,7 +35,7 @@ impl TestDatabase {
 
     /// The PostgreSQL server of [`TestDatabase::alone`] does nothing until the result is dropped.
     pub(crate) fn freeze(&self) -> Frozen<'_> {
-        let Kept::Database(database) = &self.kept else { panic!("a file has no server") };
+        let Kept::Database(database) = &self.kept else { panic!("only PostgreSQL has a server to stop") };
         database.freeze();
         Frozen(database)
     }

@@ -1,4 +1,4 @@
-//! A temporary PostgreSQL cluster for the process of the tests, and databases cloned from a migrated template.
+//! A temporary PostgreSQL cluster for the test process, and databases cloned from a migrated template.
 //!
 //! The cluster is in a temporary folder and listens on a unix socket there. A shell (`cluster.sh`) starts it and holds a pipe
 //! from this process: when the pipe closes, for any reason, the shell stops the cluster and removes its files.
@@ -18,7 +18,7 @@ const TEMPLATE: &str = "mintmark_template";
 const MISSING: &str = "PostgreSQL 15 or newer is needed to run the tests (its programs, not a running server). \
     Install it with `apt-get install postgresql`, or put `pg_config` on the PATH";
 
-/// A database of its own, dropped with this value.
+/// A database for one test. It is dropped with this value.
 #[derive(Debug)]
 pub(super) struct PostgresDatabase {
     name: String,
@@ -28,7 +28,7 @@ pub(super) struct PostgresDatabase {
 #[derive(Debug)]
 struct Cluster {
     folder: PathBuf,
-    /// PostgreSQL clones one database at a time: a template in use cannot be cloned.
+    /// Held while a database is cloned: PostgreSQL cannot clone a template that is in use.
     cloning: Mutex<()>,
     /// Holds the pipe that keeps the cluster running.
     _keeper: Child,
@@ -48,7 +48,7 @@ impl PostgresDatabase {
 
     /// A database without any table in its own cluster, which can be stopped without stopping other tests.
     pub(super) fn alone() -> Self {
-        let cluster = Box::leak(Box::new(Cluster::start().expect("another cluster")));
+        let cluster = Box::leak(Box::new(Cluster::start().expect("another cluster starts")));
         Self::create(cluster, "STRATEGY FILE_COPY")
     }
 
@@ -75,7 +75,7 @@ impl PostgresDatabase {
         self.cluster.url(&self.name)
     }
 
-    /// Ends all its connections and takes no new ones.
+    /// Ends all connections to this database and accepts no new ones.
     pub(super) fn go_away(&self) {
         let name = &self.name;
         self.cluster.administer(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
@@ -83,7 +83,7 @@ impl PostgresDatabase {
         self.cluster.administer(format!("{theirs} = '{name}'"));
     }
 
-    /// Takes connections again.
+    /// Accepts connections again.
     pub(super) fn come_back(&self) {
         self.cluster.administer(format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
     }
@@ -116,7 +116,7 @@ impl Cluster {
             .args([temporary.path(), &programs])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Ctrl-C reaches a process group: the shell has a group of its own, so that it can clean up.
+            // Ctrl-C goes to all of a process group. The shell has its own group, so that it lives on to clean up.
             .process_group(0)
             .spawn()
             .map_err(|error| format!("cannot start a shell: {error}"))?;
@@ -138,7 +138,7 @@ impl Cluster {
 
     fn make_template(&self) {
         self.administer(format!("CREATE DATABASE {TEMPLATE}"));
-        aside(async {
+        on_new_thread(async {
             let storage = Storage::open(&self.url(TEMPLATE), 1).await.expect("the template migrates");
             storage.close().await;
         });
@@ -146,8 +146,9 @@ impl Cluster {
 
     /// Sends a signal to the server and all its processes.
     fn signal(&self, name: &str) {
-        let server = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("its id");
-        let server = server.lines().next().expect("its id").to_owned();
+        let server = std::fs::read_to_string(self.folder.join("data/postmaster.pid"))
+            .expect("the id of the server process");
+        let server = server.lines().next().expect("the id of the server process").to_owned();
         let processes = Command::new("ps").args(["-o", "pid=", "--ppid", &server]).output().expect("ps");
         let processes = String::from_utf8(processes.stdout).expect("numbers");
         // The server first, so that it starts no other process in the meantime.
@@ -162,7 +163,7 @@ impl Cluster {
     }
 
     fn administer(&self, sql: String) {
-        aside(async {
+        on_new_thread(async {
             let mut connection =
                 PgConnection::connect(&self.url("postgres")).await.expect("the cluster answers");
             connection.execute(AssertSqlSafe(sql)).await.expect("the cluster runs the statement");
@@ -171,7 +172,7 @@ impl Cluster {
     }
 }
 
-/// The folder of the cluster: in memory if there is room, since each test makes a database of 300 files and drops it again.
+/// The folder for the cluster: in memory if there is space, since each test creates and drops a database of 300 files.
 fn fastest_place() -> PathBuf {
     const MEMORY: &str = "/dev/shm";
     const ROOM_MB: u64 = 3_000;
@@ -181,7 +182,7 @@ fn fastest_place() -> PathBuf {
     if free.is_some_and(|free| free >= ROOM_MB) { MEMORY.into() } else { std::env::temp_dir() }
 }
 
-/// The folder of `initdb` and the other programs: the newest version in Debian's layout, else what `pg_config` says.
+/// The folder of `initdb` and the other programs: the newest version in Debian's folders, else the one that `pg_config` names.
 fn programs() -> Option<PathBuf> {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     installed
@@ -202,9 +203,9 @@ fn has_programs(folder: &Path) -> bool {
     ["initdb", "pg_ctl", "postgres"].iter().all(|program| folder.join(program).is_file())
 }
 
-/// Runs work to its end on a thread and runtime of its own: for set-up shared by tests, each of which has its own
-/// runtime, and for `Drop`, which cannot wait.
-fn aside<T: Send>(work: impl Future<Output = T> + Send) -> T {
+/// Runs a future to its end on a new thread with its own runtime: for set-up that several tests share, each of which has its
+/// own runtime, and for `Drop`, which cannot await.
+fn on_new_thread<T: Send>(work: impl Future<Output = T> + Send) -> T {
     let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
     std::thread::scope(|threads| threads.spawn(run).join())
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))

@@ -1,4 +1,4 @@
-//! Random numbers that a printed seed repeats.
+//! Random numbers from a seed, which is printed so that a failed run can be repeated.
 
 /// Numbers that follow from a seed (xorshift).
 pub(crate) struct Random {

@@ -1,4 +1,5 @@
-//! A separate connection to the database of a test: acts as another program, holds locks, and reads what was written.
+//! A separate connection to the database of a test. With it a test acts as another program, holds locks, and reads what was
+//! written.
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 
@@ -23,7 +24,7 @@ macro_rules! on_session {
 }
 
 impl TestDatabase {
-    /// Connects.
+    /// Opens a connection.
     pub(crate) async fn session(&self) -> Session {
         match self.engine() {
             Engine::Sqlite => Session::Sqlite(SqliteConnection::connect(self.url()).await.unwrap()),
@@ -31,7 +32,7 @@ impl TestDatabase {
         }
     }
 
-    /// The number that a query returns, on a connection of its own.
+    /// The number that a query returns, run on a new connection.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         self.session().await.number(sql).await
     }

@@ -1,4 +1,4 @@
-//! Records the statements that the driver of PostgreSQL runs during some work.
+//! Records the statements that sqlx runs on PostgreSQL while a future is awaited.
 
 use std::fmt;
 use std::future::Future;
@@ -14,11 +14,11 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 pub(crate) struct Statements(Arc<Mutex<Vec<String>>>);
 
 impl Statements {
-    /// The result of a future, and the statements that it ran on PostgreSQL, in order. The future must run them in its own
-    /// task.
+    /// The result of a future, and the statements that it ran on PostgreSQL, in order. Statements of tasks that the future
+    /// spawns are not recorded.
     pub(crate) async fn during<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
-        // Never dropped. Otherwise `tracing` could decide that nobody wants these events, when another test drops its
-        // subscriber while this one is recording.
+        // Never dropped. Otherwise, when another test drops its subscriber while this one is recording, `tracing` could decide
+        // that no subscriber wants these events.
         static INTERESTED: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Statements::default()));
         LazyLock::force(&INTERESTED);
         let seen = Self::default();
@@ -46,7 +46,7 @@ impl Subscriber for Statements {
         event.record(&mut sql);
         let text = if sql.whole.is_empty() { sql.summary } else { sql.whole };
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        // A connection that is opened meanwhile prepares its session first.
+        // `SET` statements come from a connection that was opened meanwhile.
         if !text.starts_with("SET ") {
             self.0.lock().unwrap().push(text);
         }

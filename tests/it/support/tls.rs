@@ -1,4 +1,4 @@
-//! An app that speaks TLS, with a certificate of its own.
+//! An app that serves HTTPS, with a new self-signed certificate.
 
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ impl Pair {
     }
 }
 
-/// An app that speaks TLS.
+/// An app that serves HTTPS.
 pub(crate) struct TlsApp {
     pub(crate) app: TestApp,
     /// `https://` and its address.
@@ -46,7 +46,7 @@ pub(crate) struct TlsApp {
     _folder: TempDir,
 }
 
-/// Starts an app that speaks TLS, with the issuer `https://tokens.example.com`.
+/// Starts an app that serves HTTPS, with the issuer `https://tokens.example.com`.
 pub(crate) async fn tls_app(engine: Engine) -> TlsApp {
     let folder = tempfile::tempdir().unwrap();
     let pair = Pair::new(folder.path(), "tls");

@@ -1,4 +1,4 @@
-//! Two concurrent transactions: proves that one waits for the other, by asking the database instead of sleeping.
+//! Proves that one of two concurrent transactions waits for the other, by asking the database instead of sleeping.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -9,7 +9,7 @@ use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use super::{Engine, TestDatabase};
 
-/// How long something may take before the test has failed.
+/// How long a test waits before it fails.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// `SQLITE_BUSY`.
@@ -19,8 +19,8 @@ const BUSY: &str = "5";
 const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
-/// Runs `later` until it has to wait for a transaction that is open already, then `first`, which ends that transaction;
-/// returns the result of `later`.
+/// Runs `later` until it has to wait for a transaction that is already open. Then runs `first`, which ends that transaction.
+/// Returns the result of `later`.
 ///
 /// # Panics
 /// If `later` ends without waiting.
@@ -44,13 +44,13 @@ pub(crate) async fn ended<T>(mut work: Pin<&mut impl Future<Output = T>>) -> boo
     std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await
 }
 
-/// Lets other work run until the condition that `what` names is true.
+/// Lets other tasks run until `holds` returns `true`. `what` names the condition, for the error.
 ///
 /// # Panics
-/// If it does not become true in time.
-pub(crate) async fn until(what: &str, has_come_about: impl AsyncFn() -> bool) {
+/// If the condition is not true within [`WAIT_MAX`].
+pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let waiting = async {
-        while !has_come_about().await {
+        while !holds().await {
             tokio::task::yield_now().await;
         }
     };
@@ -60,11 +60,11 @@ pub(crate) async fn until(what: &str, has_come_about: impl AsyncFn() -> bool) {
 impl TestDatabase {
     /// Returns when some work waits for an open transaction.
     ///
-    /// PostgreSQL shows which connections wait. SQLite does not, but has one lock for all writers: when another transaction
-    /// is refused that lock, all others that need it wait too.
+    /// PostgreSQL shows which connections wait. SQLite does not, but has one lock for all writers: while it refuses that lock
+    /// to a transaction of this function, all other transactions that need it wait too.
     ///
     /// # Panics
-    /// If no work waits in time.
+    /// If no work waits within [`WAIT_MAX`].
     pub(crate) async fn someone_waits(&self) {
         let waiting = async {
             match self.engine() {

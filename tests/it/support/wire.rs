@@ -1,4 +1,4 @@
-//! HTTP as bytes: requests that no client library would send, and raw replies.
+//! HTTP as bytes, for requests that no client library would send.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::TestApp;
 
-/// How long a reply may take before the test has failed.
+/// How long a test waits for a reply before it fails.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A complete reply.
@@ -28,7 +28,7 @@ impl Reply {
         Self::of(request.send().await.unwrap()).await
     }
 
-    /// A response of the client library.
+    /// Reads a response of the client library.
     pub(crate) async fn of(response: Response) -> Self {
         let status = response.status().as_u16();
         let text =
@@ -60,7 +60,7 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The reply without the headers that differ between any two: the time and the request id.
+    /// The reply without the headers that differ between any two replies: the date and the request id.
     pub(crate) fn comparable(mut self) -> Self {
         self.headers.retain(|(name, _)| name != "date" && name != "x-request-id");
         self.headers.sort();
@@ -86,7 +86,7 @@ impl Wire {
         Self { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
     }
 
-    /// Sends raw bytes. If the other side has closed the connection, reading the reply shows it.
+    /// Sends raw bytes. If the app has closed the connection, reading the reply shows it.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
@@ -96,19 +96,19 @@ impl Wire {
         timeout(WAIT_MAX, self.read_reply(true)).await.expect("a reply in time")
     }
 
-    /// The next reply, to a HEAD request: it has no body, although its Content-Length may say so.
+    /// The next reply, which must be to a HEAD request: it has no body, whatever its `Content-Length` says.
     pub(crate) async fn reply_to_head(&mut self) -> Reply {
         timeout(WAIT_MAX, self.read_reply(false)).await.expect("a reply in time")
     }
 
-    /// Closes the sending side, as a client does after `Connection: close`, and waits until the other side closes without
-    /// another byte.
+    /// Closes the sending side, as a client does after `Connection: close`, and waits until the app closes the connection
+    /// without sending another byte.
     pub(crate) async fn must_close(&mut self) {
         let _ = self.stream.shutdown().await;
         self.must_be_closed().await;
     }
 
-    /// Waits until the other side closes by itself, without another byte.
+    /// Waits until the app closes the connection by itself, without sending another byte.
     pub(crate) async fn must_be_closed(&mut self) {
         let more = timeout(WAIT_MAX, self.read_some()).await.expect("the connection to be closed");
         assert!(
@@ -118,7 +118,7 @@ impl Wire {
         );
     }
 
-    /// Everything that comes until the other side closes.
+    /// Everything that comes until the app closes the connection.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let all = async { while self.read_some().await {} };
         timeout(WAIT_MAX, all).await.expect("the connection to be closed");

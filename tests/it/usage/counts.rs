@@ -1,4 +1,4 @@
-//! Counts: what is counted, by day, by several processes, what is left after stops and outages, and when counts are deleted.
+//! Counts of tokens and refused requests: by day, of several processes, after a stop and an outage, and when they are deleted.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use mintmark::model::reach::Reach;
 use mintmark::model::scope::Permission;
 use serde_json::{Value, json};
 
-use super::{client, failures, nobodys, pass, read, stocked, today, usage, with_secret};
+use super::{client, failures, pass, read, stocked, today, unknown_secret, usage, with_secret};
 use crate::support::{Engine, Reply, TestApp, on_both_engines};
 
 on_both_engines!(
     each_token_and_each_refusal_counts,
-    days_are_listed_also_without_a_request,
+    days_without_a_request_are_listed_too,
     a_bad_period_is_refused,
-    processes_add_up,
-    a_stop_loses_nothing,
-    an_outage_loses_nothing,
-    counts_end_in_time_and_with_the_client,
-    foreign_clients_do_not_exist,
+    counts_of_two_processes_add_up,
+    a_stop_loses_no_counts,
+    an_outage_loses_no_counts,
+    counts_are_deleted_after_their_time_and_with_the_client,
+    clients_of_another_workspace_are_not_found,
 );
 
 const DAY: i64 = 86_400;
@@ -45,7 +45,7 @@ async fn each_token_and_each_refusal_counts(engine: Engine) {
         admin.create(&format!("/v1/api-clients/{}/access-tokens", erp.client_id), &json!({})).await;
         assert_eq!(app.token(erp, &[("scope", "other")]).await.status(), 400);
         for _ in 0..2 {
-            assert_eq!(app.token(&with_secret(erp, &nobodys()), &[]).await.status(), 401);
+            assert_eq!(app.token(&with_secret(erp, &unknown_secret()), &[]).await.status(), 401);
         }
         assert_eq!(
             today(&admin, erp).await,
@@ -60,7 +60,7 @@ async fn each_token_and_each_refusal_counts(engine: Engine) {
     app.stop().await;
 }
 
-async fn days_are_listed_also_without_a_request(engine: Engine) {
+async fn days_without_a_request_are_listed_too(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let (erp, manager) = (client(&admin, json!({})).await, admin.client.clone());
@@ -112,7 +112,7 @@ async fn a_bad_period_is_refused(engine: Engine) {
     app.stop().await;
 }
 
-async fn processes_add_up(engine: Engine) {
+async fn counts_of_two_processes_add_up(engine: Engine) {
     let app = TestApp::start(engine).await;
     let other = app.replica("").await;
     let admin = stocked(&app).await;
@@ -123,7 +123,7 @@ async fn processes_add_up(engine: Engine) {
             process.access_token(&erp, &[]).await;
             assert_eq!(process.token(&erp, &[("scope", "other")]).await.status(), 400);
         }
-        // Both store their counts at the same time.
+        // Both processes store their counts at the same time.
         let (one, two) = tokio::join!(app.core.services.usage.flush(), other.core.services.usage.flush());
         one.and(two).unwrap();
         let seen = today(&admin, &erp).await;
@@ -137,7 +137,7 @@ async fn processes_add_up(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_stop_loses_nothing(engine: Engine) {
+async fn a_stop_loses_no_counts(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
@@ -160,7 +160,7 @@ async fn a_stop_loses_nothing(engine: Engine) {
     app.stop().await;
 }
 
-async fn an_outage_loses_nothing(engine: Engine) {
+async fn an_outage_loses_no_counts(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
@@ -171,7 +171,7 @@ async fn an_outage_loses_nothing(engine: Engine) {
         assert_eq!(app.token(&erp, &[("scope", "other")]).await.status(), 400);
         app.core.services.usage.flush().await.unwrap_err();
     }
-    // Meanwhile counts can be read.
+    // Counts can be read during the outage.
     assert_eq!(today(&admin, &erp).await["reused"], 0);
     app.database.execute("ALTER TABLE failures_away RENAME TO failures").await;
     app.core.services.usage.flush().await.unwrap();
@@ -181,7 +181,7 @@ async fn an_outage_loses_nothing(engine: Engine) {
     app.stop().await;
 }
 
-async fn counts_end_in_time_and_with_the_client(engine: Engine) {
+async fn counts_are_deleted_after_their_time_and_with_the_client(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let (erp, other) = (client(&admin, json!({})).await, client(&admin, json!({})).await);
@@ -236,7 +236,7 @@ async fn counts_end_in_time_and_with_the_client(engine: Engine) {
     app.stop().await;
 }
 
-async fn foreign_clients_do_not_exist(engine: Engine) {
+async fn clients_of_another_workspace_are_not_found(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
@@ -261,7 +261,7 @@ async fn foreign_clients_do_not_exist(engine: Engine) {
         reply.status == 403 && reply.text().contains("Only API clients of the workspace `platform`"),
         "{reply:?}"
     );
-    // In a list of clients, foreign ones are left out.
+    // From a list of clients, those of another workspace are left out.
     let reader = Reader::try_from(Caller {
         reach: Reach::Workspace("acme".to_owned()),
         permissions: vec![Permission::Read],

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{client, failures, nobodys, read, stocked, today, with_secret};
+use super::{client, failures, read, stocked, today, unknown_secret, with_secret};
 use crate::support::{Credentials, Engine, Reply, TestApp, on_both_engines};
 
 on_both_engines!(
     the_feed_has_pages_newest_first,
-    a_flood_is_bounded_and_counted_whole,
+    of_a_flood_a_hundred_failures_are_kept_and_all_are_counted,
     a_thousand_failures_of_unknown_clients_are_kept,
     nothing_secret_is_kept,
-    every_endpoint_is_in_it,
+    failures_of_every_endpoint_are_in_the_feed,
     a_deleted_client_loses_its_feed,
     the_header_names_the_client_of_an_unreadable_request,
 );
@@ -50,12 +50,12 @@ async fn the_feed_has_pages_newest_first(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_flood_is_bounded_and_counted_whole(engine: Engine) {
+async fn of_a_flood_a_hundred_failures_are_kept_and_all_are_counted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let (erp, other) = (client(&admin, json!({})).await, client(&admin, json!({})).await);
     assert_eq!(app.token(&other, &[("scope", "other")]).await.status(), 400);
-    let wrong = with_secret(&erp, &nobodys());
+    let wrong = with_secret(&erp, &unknown_secret());
     let mut last = String::new();
     // Throttled requests, which get 429 instead of 401, count with their reason too.
     for n in 0..250 {
@@ -79,7 +79,7 @@ async fn a_thousand_failures_of_unknown_clients_are_kept(engine: Engine) {
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
     assert_eq!(app.token(&erp, &[("scope", "other")]).await.status(), 400);
-    let secret = nobodys();
+    let secret = unknown_secret();
     for n in 0..1_100 {
         let client_id = format!("cl_{n:022}");
         let unknown = Credentials { client_id, client_secret: secret.clone() };
@@ -109,7 +109,7 @@ async fn nothing_secret_is_kept(engine: Engine) {
     let post = |path: &str| app.request(Method::POST, path);
     let form = [("grant_type", "client_credentials")];
     for request in [
-        // Secrets and tokens in wrong places.
+        // These requests have secrets and tokens in wrong places.
         post("/oauth2/token").basic_auth(&secret, Some(&erp.client_id)).form(&form),
         post("/oauth2/token").form(&[form[0], ("client_id", secret.as_str()), ("client_secret", "x")]),
         post(&format!("/oauth2/token?client_secret={secret}")).form(&form),
@@ -149,7 +149,7 @@ async fn nothing_secret_is_kept(engine: Engine) {
     app.stop().await;
 }
 
-async fn every_endpoint_is_in_it(engine: Engine) {
+async fn failures_of_every_endpoint_are_in_the_feed(engine: Engine) {
     let app = TestApp::start_with(engine, "server.public_url = \"{base}/tenant\"").await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
@@ -157,7 +157,7 @@ async fn every_endpoint_is_in_it(engine: Engine) {
     for endpoint in ["token", "introspect", "revoke"] {
         for below in ["", "/tenant"] {
             let request = app.request(Method::POST, &format!("{below}/oauth2/{endpoint}"));
-            let request = request.basic_auth(&erp.client_id, Some(nobodys()));
+            let request = request.basic_auth(&erp.client_id, Some(unknown_secret()));
             let form = [("grant_type", "client_credentials"), ("token", "x")];
             assert_eq!(Reply::to(request.form(&form)).await.status, 401);
             expected.insert(0, json!(endpoint));

@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::{BEHIND_A_PROXY, client, from, nobodys, pass, read, stocked, with_secret};
+use super::{BEHIND_A_PROXY, client, from, pass, read, stocked, unknown_secret, with_secret};
 use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_secret_is_new_once_and_a_network_when_it_was_not_seen,
-    replicas_report_each_once,
+    a_secret_is_new_once_and_a_network_if_it_was_not_seen_before,
+    two_replicas_report_a_first_use_once,
     the_hundred_and_first_network_makes_the_first_new_again,
     contacts_are_mailed,
 );
@@ -34,12 +34,15 @@ fn event(is_first: bool, network: &str, source: &str) -> (bool, String, String) 
     (is_first, network.to_owned(), source.to_owned())
 }
 
-async fn a_secret_is_new_once_and_a_network_when_it_was_not_seen(engine: Engine) {
+async fn a_secret_is_new_once_and_a_network_if_it_was_not_seen_before(engine: Engine) {
     let app = TestApp::start_with(engine, BEHIND_A_PROXY).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
     // A refused request is not a use.
-    assert_eq!(Reply::to(from(&app, &with_secret(&erp, &nobodys()), "198.51.100.1")).await.status, 401);
+    assert_eq!(
+        Reply::to(from(&app, &with_secret(&erp, &unknown_secret()), "198.51.100.1")).await.status,
+        401
+    );
     authenticate(&app, &erp, "203.0.113.7").await;
     assert!(events(&admin, &erp).await.is_empty(), "nothing is written while the token is issued");
     let usage = &app.core.services.usage;
@@ -74,7 +77,7 @@ async fn a_secret_is_new_once_and_a_network_when_it_was_not_seen(engine: Engine)
     app.stop().await;
 }
 
-async fn replicas_report_each_once(engine: Engine) {
+async fn two_replicas_report_a_first_use_once(engine: Engine) {
     let app = TestApp::start_with(engine, BEHIND_A_PROXY).await;
     let other = app.replica(BEHIND_A_PROXY).await;
     let admin = stocked(&app).await;

@@ -43,7 +43,7 @@ fn with_secret(client: &Credentials, secret: &str) -> Credentials {
 }
 
 /// A well-formed secret that no client has.
-fn nobodys() -> String {
+fn unknown_secret() -> String {
     mintmark::model::secret::PlainSecret::from_random(&[7; 32]).expose().to_owned()
 }
 

@@ -5,7 +5,7 @@ use mintmark::model::secret::SecretFault;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::{client, failures, nobodys, read, stocked, today, with_secret};
+use super::{client, failures, read, stocked, today, unknown_secret, with_secret};
 use crate::support::{Administrator, CONTRACT, Credentials, Engine, Reply, TestApp, on_both_engines};
 
 on_both_engines!(
@@ -14,7 +14,7 @@ on_both_engines!(
 );
 
 #[test]
-fn the_document_has_the_reasons() {
+fn openapi_yaml_lists_all_reasons() {
     let listed = CONTRACT.target("#/components/schemas/RefusalReason")["enum"].clone();
     assert_eq!(listed, json!(Refusal::ALL.map(Refusal::as_str)));
 }
@@ -86,7 +86,7 @@ async fn provoke(admin: &Administrator<'_>, reason: Refusal) -> (Credentials, Pr
             refused(ask_as(app, &erp, &[]), 401)
         }
         Refusal::WrongSecret => {
-            let other = nobodys();
+            let other = unknown_secret();
             Provoked {
                 last_four: Some(last_four(&other)),
                 ..refused(ask_as(app, &with_secret(&erp, &other), &[]), 401)

@@ -8,7 +8,7 @@ use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both
 on_both_engines!(
     each_secret_shows_its_last_use,
     networks_are_those_of_the_last_uses,
-    networks_are_bounded,
+    at_most_a_hundred_networks_are_kept,
     uses_are_counted_for_a_day,
 );
 
@@ -39,7 +39,7 @@ async fn each_secret_shows_its_last_use(engine: Engine) {
         app.clock.advance(1);
     }
     assert_eq!(Reply::to(from(&app, &second, "2001:db8:1:2::3")).await.status, 200);
-    // First while nothing is stored, then after the uses are stored.
+    // The first round reads while nothing is stored, the second after the uses are stored.
     for _ in 0..2 {
         let [first, other] = secrets(&admin, &erp).await.try_into().unwrap();
         assert_eq!(shown(&first), (json!("203.0.113.8"), json!(3)));
@@ -53,7 +53,7 @@ async fn each_secret_shows_its_last_use(engine: Engine) {
         assert_eq!(list["items"][0]["secrets"], json!([first, other]));
         app.core.services.usage.flush().await.unwrap();
     }
-    // The last use is shown, whichever process had it.
+    // The last use is shown, whichever process it was at.
     let services = &other_process.core.services;
     app.clock.advance(1);
     services.ledger.poll().await.unwrap();
@@ -78,7 +78,7 @@ async fn networks_are_those_of_the_last_uses(engine: Engine) {
         app.clock.advance(10);
     }
     // A refused request does not count.
-    let wrong = with_secret(&erp, &super::nobodys());
+    let wrong = with_secret(&erp, &super::unknown_secret());
     assert_eq!(Reply::to(from(&app, &wrong, "192.0.2.1")).await.status, 401);
     let expected = json!([
         {"network": "2001:db8:1::/48", "last_seen_at": "2026-09-21T14:13:50Z"},
@@ -95,7 +95,7 @@ async fn networks_are_those_of_the_last_uses(engine: Engine) {
     app.stop().await;
 }
 
-async fn networks_are_bounded(engine: Engine) {
+async fn at_most_a_hundred_networks_are_kept(engine: Engine) {
     let app = TestApp::start_with(engine, BEHIND_A_PROXY).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;

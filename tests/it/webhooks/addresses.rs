@@ -13,7 +13,7 @@ use super::receiver::{Receiver, Reply};
 use super::{deliveries, worker};
 use crate::support::{Engine, TestApp, on_both_engines};
 
-on_both_engines!(a_name_that_leads_inside_gets_nothing, a_name_that_changes_its_address_gains_nothing);
+on_both_engines!(a_name_with_an_internal_address_gets_nothing, a_name_that_changes_its_address_gains_nothing);
 
 /// A resolver that gives the next answer each time it is asked, and repeats the last one.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Resolver for Names {
     }
 }
 
-async fn a_name_that_leads_inside_gets_nothing(engine: Engine) {
+async fn a_name_with_an_internal_address_gets_nothing(engine: Engine) {
     let names = Names::new(&[&["127.0.0.1"]]);
     let app = TestApp::start_resolving(engine, "", names.clone()).await;
     let admin = app.administrator().await;
@@ -96,7 +96,7 @@ async fn a_name_that_leads_inside_gets_nothing(engine: Engine) {
 }
 
 async fn a_name_that_changes_its_address_gains_nothing(engine: Engine) {
-    // The first address is allowed; the second is an internal one.
+    // The name first has an address that the setting allows, and then an internal one that it does not.
     let names = Names::new(&[&["127.0.0.2"], &["127.0.0.1"]]);
     let app = TestApp::start_resolving(engine, "outbound.allow = [\"127.0.0.2\"]", names.clone()).await;
     let admin = app.administrator().await;

@@ -7,15 +7,15 @@ use super::{deliveries, started, webhook, worker};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_workspace_hears_of_itself_and_the_platform_of_all,
-    patterns_choose,
-    what_was_rolled_back_is_not_queued,
-    a_long_event_is_cut,
+    a_workspace_gets_its_own_events_and_the_platform_gets_all,
+    patterns_select_events,
+    a_refused_change_queues_no_event,
+    a_long_event_is_shortened,
     a_failed_webhook_is_not_reported_by_webhooks,
-    checkpoints_go_to_those_that_name_them,
+    checkpoints_go_to_webhooks_that_name_them,
 );
 
-async fn a_workspace_hears_of_itself_and_the_platform_of_all(engine: Engine) {
+async fn a_workspace_gets_its_own_events_and_the_platform_gets_all(engine: Engine) {
     let app = started(engine).await;
     let admin = app.administrator().await;
     let mut receivers = Vec::new();
@@ -47,31 +47,31 @@ async fn a_workspace_hears_of_itself_and_the_platform_of_all(engine: Engine) {
     app.stop().await;
 }
 
-async fn patterns_choose(engine: Engine) {
+async fn patterns_select_events(engine: Engine) {
     let app = started(engine).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
-    let mut last = Vec::new();
+    let mut hooks = Vec::new();
     for events in [json!(null), json!(["*"]), json!(["client.created", "secret.*"])] {
         let receiver = Receiver::start(Reply::status(200));
-        last.push((webhook(&admin, "acme", &receiver, json!({"events": events})).await, receiver));
+        hooks.push((webhook(&admin, "acme", &receiver, json!({"events": events})).await, receiver));
     }
     let (client, _) = admin.client("acme", json!({"permissions": ["mintmark:read"]})).await;
     let path = format!("/v1/api-clients/{}", client.client_id);
     admin.create(&format!("{path}/secrets"), &json!({})).await;
     admin.patch(&path, &json!({"label": "Other"})).await;
     worker(&app).run_once().await.unwrap();
-    let count = |index: usize, kind: &str| last[index].1.types().iter().filter(|got| *got == kind).count();
+    let count = |index: usize, kind: &str| hooks[index].1.types().iter().filter(|got| *got == kind).count();
     for kind in ["client.created", "secret.created", "client.updated"] {
         assert_eq!((count(0, kind), count(1, kind)), (1, 1), "{kind}");
     }
-    let mut chosen = last[2].1.types();
+    let mut chosen = hooks[2].1.types();
     chosen.sort();
     assert_eq!(chosen, ["client.created", "secret.created"]);
     app.stop().await;
 }
 
-async fn what_was_rolled_back_is_not_queued(engine: Engine) {
+async fn a_refused_change_queues_no_event(engine: Engine) {
     let app = started(engine).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -84,7 +84,7 @@ async fn what_was_rolled_back_is_not_queued(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_long_event_is_cut(engine: Engine) {
+async fn a_long_event_is_shortened(engine: Engine) {
     let app = started(engine).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -133,7 +133,7 @@ async fn a_failed_webhook_is_not_reported_by_webhooks(engine: Engine) {
     app.stop().await;
 }
 
-async fn checkpoints_go_to_those_that_name_them(engine: Engine) {
+async fn checkpoints_go_to_webhooks_that_name_them(engine: Engine) {
     let app = started(engine).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -141,7 +141,7 @@ async fn checkpoints_go_to_those_that_name_them(engine: Engine) {
     webhook(&admin, "acme", &usual, json!({})).await;
     webhook(&admin, "acme", &named, json!({"events": ["audit.checkpoint"]})).await;
     let storage = app.database.open().await;
-    // Announced twice, as by two processes.
+    // The checkpoint is announced twice, as if by two processes.
     for _ in 0..2 {
         let mut tx = storage.begin().await.unwrap();
         let announced =

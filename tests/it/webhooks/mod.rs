@@ -1,12 +1,12 @@
-//! What the worker sends for webhooks, step by step, to a receiver on this machine.
+//! What the delivery worker sends to webhooks. The receiver is on this machine.
 
 mod addresses;
-mod again;
+mod database_failure;
+mod delivery_api;
 mod fan_out;
 mod receiver;
 mod sending;
 mod status_lists;
-mod unstored;
 
 use std::sync::Arc;
 

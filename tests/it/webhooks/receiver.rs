@@ -14,11 +14,11 @@ pub(super) enum Reply {
     Status(u16, &'static str, String),
     /// Not at all.
     Nothing,
-    /// A byte a second.
+    /// With one byte a second.
     Slowly,
-    /// 200 at once, and then a byte a second of the body.
+    /// With 200 at once, and then one byte of the body a second.
     SlowBody,
-    /// 500, after it has met the test twice at this barrier: when the request is there, and when it may be answered.
+    /// With 500, after it has met the test twice at this barrier: when the request has arrived, and when it may be answered.
     Held(Arc<Barrier>),
 }
 
@@ -28,7 +28,7 @@ impl Reply {
     }
 }
 
-/// A request it got.
+/// A request that the receiver got.
 #[derive(Debug, Clone)]
 pub(super) struct Got {
     head: String,
@@ -117,13 +117,13 @@ fn read(stream: &mut TcpStream) -> Option<Got> {
 }
 
 fn answer(stream: &mut TcpStream, reply: &Reply) {
-    const A_BYTE: Duration = Duration::from_secs(1);
+    const PER_BYTE: Duration = Duration::from_secs(1);
     let slowly = |stream: &mut TcpStream, text: &str| {
         for byte in text.bytes() {
             if stream.write_all(&[byte]).is_err() {
                 return;
             }
-            std::thread::sleep(A_BYTE);
+            std::thread::sleep(PER_BYTE);
         }
     };
     match reply {
@@ -132,10 +132,10 @@ fn answer(stream: &mut TcpStream, reply: &Reply) {
                 "HTTP/1.1 {status} Reason\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n",
                 body.len()
             );
-            // The other side may have read enough.
+            // The app may close the connection before it has read everything.
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
         }
-        // Until the other side closes.
+        // Waits until the app closes the connection.
         Reply::Nothing => drop(stream.read(&mut [0; 1])),
         Reply::Held(meeting) => {
             meeting.wait();

@@ -15,19 +15,19 @@ use crate::support::{Credentials, Engine, START, TestApp, on_both_engines};
 on_both_engines!(
     a_request_is_signed_both_ways,
     old_and_new_keys_sign_for_a_day,
-    what_a_status_means,
-    one_that_is_gone_is_disabled,
-    five_days_of_failures_disable,
+    a_request_is_repeated_after_each_failing_status,
+    a_webhook_that_answers_410_is_disabled,
+    five_days_of_failures_disable_a_webhook,
     a_success_during_a_request_that_fails_keeps_the_webhook,
     a_disabled_webhook_is_sent_nothing,
-    what_is_given_up_is_mailed_once_a_day,
+    deliveries_that_are_given_up_are_mailed_once_a_day,
 );
 
 fn key(text: &Value, prefix: &str) -> Vec<u8> {
     STANDARD.decode(text.as_str().unwrap().strip_prefix(prefix).unwrap()).unwrap()
 }
 
-/// How many signatures of a request each of these keys verifies: by the secret, and by the public key.
+/// How many signatures of a request are verified by the signing secret, and how many by the public key.
 fn verified(got: &Got, keys: &Value) -> (usize, usize) {
     let signed = format!("{}.{}.{}", got.header("webhook-id"), got.header("webhook-timestamp"), got.body);
     let secret = hmac::Key::new(hmac::HMAC_SHA256, &key(&keys["signing_secret"], "whsec_"));
@@ -101,7 +101,7 @@ async fn tried(engine: Engine, reply: Reply) -> (TestApp, Receiver, Value, Crede
     (app, receiver, hook, client)
 }
 
-async fn what_a_status_means(engine: Engine) {
+async fn a_request_is_repeated_after_each_failing_status(engine: Engine) {
     let later = "Retry-After: 4000\r\n";
     let moved = "Location: http://127.0.0.1:1/elsewhere\r\n";
     for (reply, status, error, earliest) in [
@@ -142,7 +142,7 @@ async fn what_a_status_means(engine: Engine) {
     }
 }
 
-async fn one_that_is_gone_is_disabled(engine: Engine) {
+async fn a_webhook_that_answers_410_is_disabled(engine: Engine) {
     let (app, receiver, hook, client) = tried(engine, Reply::status(410)).await;
     let admin = app.administrator_as(&client, "mintmark:manage").await;
     let now = read(&admin, &hook).await;
@@ -158,7 +158,7 @@ async fn one_that_is_gone_is_disabled(engine: Engine) {
     app.stop().await;
 }
 
-async fn five_days_of_failures_disable(engine: Engine) {
+async fn five_days_of_failures_disable_a_webhook(engine: Engine) {
     const DAY: i64 = 86_400;
     let (app, receiver, hook, client) = tried(engine, Reply::status(500)).await;
     let admin = app.administrator_as(&client, "mintmark:manage").await;
@@ -171,7 +171,7 @@ async fn five_days_of_failures_disable(engine: Engine) {
         let all = app.administrator_as(&admin.client, "mintmark:manage mintmark:introspect").await;
         all.create("/v1/operators", &json!({"email": email, "name": "Name", "roles": roles})).await;
     }
-    // A success in between starts the count again.
+    // A success in between ends the period of failures.
     receiver.answers(Reply::status(200));
     app.clock.advance(4 * DAY);
     worker(&app).run_once().await.unwrap();
@@ -198,11 +198,11 @@ async fn five_days_of_failures_disable(engine: Engine) {
     }
     storage.close().await;
     assert_eq!(mails, [("webhook.disabled".to_owned(), "admin@acme.example".to_owned())]);
-    // A webhook that is enabled again has five days again.
+    // A webhook that is enabled again gets another five days.
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
     admin.patch(&format!("/v1/webhooks/{}", super::id(&hook)), &json!({"status": "active"})).await;
     assert_eq!(change(4).await, json!(null));
-    // A new URL has five days of its own.
+    // A new URL gets another five days too.
     app.clock.advance(5 * DAY);
     let new = Receiver::start(Reply::status(500));
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
@@ -247,7 +247,7 @@ async fn a_disabled_webhook_is_sent_nothing(engine: Engine) {
     let hook = webhook(&admin, "acme", &receiver, json!({})).await;
     let path = format!("/v1/webhooks/{}", super::id(&hook));
     admin.patch(&path, &json!({"status": "disabled"})).await;
-    admin.patch(&path, &json!({"description": "nobody hears of this"})).await;
+    admin.patch(&path, &json!({"description": "a change while the webhook is disabled"})).await;
     worker(&app).run_once().await.unwrap();
     let queued = deliveries(&app, &hook).await;
     assert_eq!(queued.len(), 1, "only what was queued before the webhook was disabled");
@@ -256,9 +256,9 @@ async fn a_disabled_webhook_is_sent_nothing(engine: Engine) {
     app.stop().await;
 }
 
-/// The time is that of the machine, since the receivers really are slow.
+/// Measured by the clock of the machine, because the receivers are really slow.
 #[tokio::test]
-async fn one_that_is_slow_has_fifteen_seconds() {
+async fn a_slow_receiver_has_fifteen_seconds() {
     let app = started(Engine::Sqlite).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -285,7 +285,7 @@ async fn one_that_is_slow_has_fifteen_seconds() {
     app.stop().await;
 }
 
-async fn what_is_given_up_is_mailed_once_a_day(engine: Engine) {
+async fn deliveries_that_are_given_up_are_mailed_once_a_day(engine: Engine) {
     let (app, _receiver, _hook, client) = tried(engine, Reply::status(500)).await;
     app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
     app.operator("eve@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;

@@ -1,4 +1,4 @@
-//! `status_list.changed`: verifiers that work offline are asked to read a list again.
+//! The event `status_list.changed` asks verifiers that work offline to read a list again.
 
 use serde_json::json;
 
@@ -8,9 +8,9 @@ use crate::support::{Engine, START, on_both_engines};
 
 on_both_engines!(
     a_revocation_asks_to_read_the_list_again,
-    changes_within_a_second_are_one,
-    a_job_and_a_group_of_tokens_ask_too,
-    it_goes_to_every_webhook_that_names_it,
+    changes_within_a_second_are_one_event,
+    changes_by_a_job_and_by_a_group_of_tokens_are_announced_too,
+    the_event_goes_to_every_webhook_that_names_it,
 );
 
 const NAMED: &str = "status_list.changed";
@@ -29,20 +29,24 @@ async fn a_revocation_asks_to_read_the_list_again(engine: Engine) {
     assert_eq!((queued.kind.as_str(), queued.next_attempt_at), (NAMED, START + 2));
     let worker = worker(&app);
     app.clock.advance_millis(1_999);
-    assert_eq!(worker.run_once().await.unwrap(), 0, "not before every process knows");
+    assert_eq!(
+        worker.run_once().await.unwrap(),
+        0,
+        "it is not sent before every process has read the change"
+    );
     app.clock.advance_millis(1);
     assert_eq!(worker.run_once().await.unwrap(), 1);
     let body = receiver.got()[0].json();
     let uri = body["data"]["uri"].as_str().unwrap();
     assert_eq!(body["type"], NAMED);
-    assert_eq!(body["data"]["changed_at"], "2026-09-21T14:13:21Z", "the end of the second");
+    assert_eq!(body["data"]["changed_at"], "2026-09-21T14:13:21Z", "`changed_at` is the end of the second");
     assert_eq!(body["data"].as_object().unwrap().len(), 2);
     let list = app.http.get(uri).send().await.unwrap();
     assert_eq!(list.status(), 200, "{uri}");
     app.stop().await;
 }
 
-async fn changes_within_a_second_are_one(engine: Engine) {
+async fn changes_within_a_second_are_one_event(engine: Engine) {
     let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(200)));
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -63,7 +67,7 @@ async fn changes_within_a_second_are_one(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_job_and_a_group_of_tokens_ask_too(engine: Engine) {
+async fn changes_by_a_job_and_by_a_group_of_tokens_are_announced_too(engine: Engine) {
     let settings = format!("{}\ntokens.record_above_seconds = 60", super::ALLOWED);
     let app = crate::support::TestApp::start_with(engine, &settings).await;
     let receiver = Receiver::start(Reply::status(200));
@@ -89,7 +93,7 @@ async fn a_job_and_a_group_of_tokens_ask_too(engine: Engine) {
     app.stop().await;
 }
 
-async fn it_goes_to_every_webhook_that_names_it(engine: Engine) {
+async fn the_event_goes_to_every_webhook_that_names_it(engine: Engine) {
     let app = started(engine).await;
     let admin = app.administrator().await;
     let receiver = Receiver::start(Reply::status(200));

@@ -33,13 +33,13 @@ pub(super) struct Attempt {
 /// What the sign-in is for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Aim {
-    /// A session.
+    /// To start a session.
     SignIn,
-    /// The session becomes fresh.
+    /// To make the session fresh.
     Again { session_id: String },
-    /// The account becomes a way in of the operator who has the session.
+    /// To make the account a way in of the operator who has the session.
     Link { session_id: String },
-    /// The account becomes the way in of the operator who has this setup link.
+    /// To make the account the way in of the operator who has this setup link.
     Setup { token: String },
 }
 

@@ -1,5 +1,5 @@
-//! Whether an ID token is good (OpenID Connect Core 1.0 §3.1.3.7), and what it says. These functions are pure: they get the
-//! token, the keys and the expected values.
+//! Verifies an ID token (OpenID Connect Core 1.0 §3.1.3.7) and reads its claims. These functions are pure: they get the token,
+//! the keys and the expected values.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,7 +17,7 @@ const AGE_MAX: i64 = 600;
 const TOKEN_MAX: usize = 64 * 1024;
 const SUBJECT_MAX: usize = 255;
 
-/// What a token must say.
+/// What the claims of a token must be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
@@ -28,7 +28,7 @@ pub(super) struct Expected<'a> {
     pub(super) now: UnixSeconds,
 }
 
-/// What a good token says.
+/// The claims of a verified token.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct IdToken {
     pub(super) subject: String,

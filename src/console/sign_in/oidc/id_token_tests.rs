@@ -33,7 +33,7 @@ fn keys(jwks: &[Value]) -> Keys {
     Keys::read(json!({"keys": jwks}).to_string().as_bytes()).unwrap()
 }
 
-/// The verdict on a token with these claims and a right signature.
+/// The verdict on a token with these claims and a valid signature.
 fn judged(claims: &Value) -> Result<IdToken, Refused> {
     let signer = Signer::es256();
     let token = signer.sign(&json!({"alg": "ES256", "kid": "k1"}), claims);
@@ -62,7 +62,7 @@ fn a_good_token_is_read_under_every_accepted_algorithm() {
 }
 
 #[test]
-fn nonce_of_another_sign_in() {
+fn a_nonce_of_another_sign_in_is_refused() {
     for nonce in [json!("n-2"), json!(""), json!("N-1")] {
         assert_eq!(judged(&with("nonce", nonce)), Err(Refused::Nonce));
     }
@@ -72,7 +72,7 @@ fn nonce_of_another_sign_in() {
 }
 
 #[test]
-fn iss_of_another_provider() {
+fn an_iss_of_another_provider_is_refused() {
     for issuer in
         ["https://evil.example", "https://login.example.com/", "https://login.example.com.evil.example", ""]
     {
@@ -82,7 +82,7 @@ fn iss_of_another_provider() {
 }
 
 #[test]
-fn aud_of_another_service() {
+fn an_aud_of_another_service_is_refused() {
     for audience in
         [json!("other"), json!(["other"]), json!([]), json!(""), json!("mintmark2"), json!("Mintmark")]
     {
@@ -95,7 +95,7 @@ fn aud_of_another_service() {
 }
 
 #[test]
-fn azp_of_another_service() {
+fn an_azp_of_another_service_is_refused() {
     assert_eq!(judged(&with("azp", json!("other"))), Err(Refused::AuthorizedParty));
     assert!(judged(&with("azp", json!(CLIENT))).is_ok());
     let mut several = with("aud", json!([CLIENT, "other"]));
@@ -107,7 +107,7 @@ fn azp_of_another_service() {
 }
 
 #[test]
-fn alg_none() {
+fn alg_none_is_refused() {
     let signer = Signer::es256();
     let keys = keys(&[signer.jwk("k1")]);
     for alg in ["none", "None", "NONE", "", "ES256 ", "es256", "ES384", "RS1"] {
@@ -126,7 +126,7 @@ fn alg_none() {
 }
 
 #[test]
-fn alg_hs256_with_the_public_key() {
+fn alg_hs256_with_the_public_key_is_refused() {
     let signer = Signer::rsa();
     let jwk = signer.jwk("k1");
     let secrets = [
@@ -154,7 +154,7 @@ fn alg_hs256_with_the_public_key() {
 }
 
 #[test]
-fn alg_that_does_not_fit_the_key() {
+fn an_alg_that_does_not_fit_the_key_is_refused() {
     let (rsa, ec) = (Signer::rsa(), Signer::es256());
     let token = rsa.sign(&json!({"alg": "RS256", "kid": "k1"}), &claims());
     assert_eq!(verify(&token, &keys(&[ec.jwk("k1")]), &EXPECTED), Err(Refused::Algorithm));
@@ -169,7 +169,7 @@ fn alg_that_does_not_fit_the_key() {
 }
 
 #[test]
-fn expired() {
+fn an_expired_token_is_refused() {
     for (exp, verdict) in [
         (json!(NOW - 60), Err(Refused::Expired)),
         (json!(NOW - 59), Ok(())),
@@ -194,7 +194,7 @@ fn expired() {
 }
 
 #[test]
-fn iat_is_from_now() {
+fn an_iat_or_nbf_far_from_now_is_refused() {
     for (claim, value, verdict) in [
         ("iat", NOW + 60, Ok(())),
         ("iat", NOW + 61, Err(Refused::IssuedAt)),
@@ -208,7 +208,7 @@ fn iat_is_from_now() {
 }
 
 #[test]
-fn wrong_kid() {
+fn a_wrong_kid_is_refused() {
     let (signer, other) = (Signer::es256(), Signer::es256());
     let published = keys(&[signer.jwk("k1"), other.jwk("k2")]);
     for kid in ["k3", "", "K1"] {
@@ -239,7 +239,7 @@ fn a_key_in_the_token_itself_does_not_count() {
 }
 
 #[test]
-fn tokens_that_are_no_id_tokens() {
+fn tokens_that_are_not_id_tokens_are_refused() {
     let signer = Signer::es256();
     let keys = keys(&[signer.jwk("k1")]);
     for header in [
@@ -290,7 +290,7 @@ fn every_changed_byte_of_a_token_is_noticed() {
 }
 
 #[test]
-fn a_sign_in_that_must_be_fresh_says_when_it_was() {
+fn a_fresh_sign_in_needs_a_recent_auth_time() {
     let signer = Signer::es256();
     let keys = keys(&[signer.jwk("k1")]);
     let expected = Expected { authenticated_since: Some(NOW - 30), ..EXPECTED };
@@ -306,7 +306,7 @@ fn a_sign_in_that_must_be_fresh_says_when_it_was() {
 }
 
 #[test]
-fn key_sets_with_other_things_in_them_are_read() {
+fn keys_that_are_not_usable_are_skipped() {
     let signer = Signer::es256();
     let token = signer.sign(&json!({"alg": "ES256", "kid": "k1"}), &claims());
     let other = [

@@ -20,8 +20,8 @@ pub(in crate::console) fn to_sign_in_again(door: &Door, next: &str) -> Vec<Provi
     links(door, |_| vec![("again", "1".to_owned()), ("next", next.to_owned())])
 }
 
-/// Links that make an account at the provider a way in of the signed-in operator. Each has a token of its own, so that no other
-/// site can start the linking.
+/// Links that make an account at the provider a way in of the signed-in operator. Each has a CSRF token, so that no other site
+/// can start the linking.
 pub(in crate::console) fn to_link(door: &Door, session_id: &str) -> Vec<ProviderLink> {
     links(door, |name| vec![("link", csrf::token(door, Bound::Session(&linking(session_id, name))))])
 }
@@ -31,7 +31,7 @@ pub(in crate::console) fn to_set_up(door: &Door, token: &str, next: &str) -> Vec
     links(door, |_| vec![("setup", token.to_owned()), ("next", next.to_owned())])
 }
 
-/// Whether `token` is that of a link of [`to_link`] for the session and the provider.
+/// Whether `token` is the CSRF token of a link that [`to_link`] made for the session and the provider.
 pub(super) fn is_link_token(door: &Door, session_id: &str, name: &str, token: &str) -> bool {
     csrf::is_token(door, Bound::Session(&linking(session_id, name)), token)
 }

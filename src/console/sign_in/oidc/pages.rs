@@ -7,7 +7,7 @@ use super::super::super::stop::{Stop, sentence};
 use super::provider::Provider;
 use super::refused::Refused;
 
-/// The provider cannot be asked.
+/// The provider cannot be used, because its metadata or its keys cannot be read.
 pub(super) fn unusable(door: &Door, provider: &Provider, why: &Refused) -> Stop {
     let name = &provider.settings.name;
     tracing::warn!(provider = name, %why, "a provider of operators cannot be used");
@@ -19,7 +19,7 @@ pub(super) fn unusable(door: &Door, provider: &Provider, why: &Refused) -> Stop 
     another_way(door, page.with_details(vec![sentence(&why.to_string())]))
 }
 
-/// What the provider sent is not good.
+/// What the provider sent is not valid.
 pub(super) fn refused(door: &Door, name: &str, why: &Refused) -> Stop {
     tracing::warn!(provider = name, %why, "a sign-in by a provider was refused");
     let page = Stop::forbidden(
@@ -49,7 +49,7 @@ pub(super) fn over(door: &Door) -> Stop {
     another_way(door, page)
 }
 
-/// The attempt belongs to another browser or another page.
+/// The attempt belongs to another browser or another session, or its link is not from a page of the console.
 pub(super) fn began_elsewhere(door: &Door) -> Stop {
     tracing::warn!("a sign-in by a provider that began in another browser was refused");
     let page = Stop::forbidden(
@@ -88,7 +88,7 @@ pub(super) fn somebody_else(door: &Door, name: &str) -> Stop {
     .then(door.base.clone(), "Back to the console")
 }
 
-/// The setup link of the attempt opens nothing.
+/// The setup link of the attempt no longer works.
 pub(super) fn link_is_used_up() -> Stop {
     Stop::gone(
         "This link does not work any more",

@@ -18,19 +18,19 @@ use crate::outbound::{Outbound, Request};
 const KEPT_SECONDS: i64 = 3600;
 /// If it cannot be read again, the older copy is used until it has this age, in seconds.
 const STALE_MAX: i64 = 86_400;
-/// A token with an unknown key makes the keys be read again, but not within so many seconds of the last time.
+/// If a token has an unknown key, the keys are read again, but not within this many seconds of the last time.
 const PAUSE_SECONDS: i64 = 60;
-/// After a failure, the provider is not asked again within so many seconds.
+/// After a failure, the provider is not asked again for this many seconds.
 const FAILED_SECONDS: i64 = 5;
 
-/// The providers, with what they need to be asked.
+/// The providers, and the HTTP client that asks them.
 #[derive(Debug)]
 pub struct Providers {
     outbound: Arc<Outbound>,
     list: Vec<Provider>,
 }
 
-/// A provider.
+/// A provider, with what it publishes.
 #[derive(Debug)]
 pub(super) struct Provider {
     pub(super) settings: OidcProvider,

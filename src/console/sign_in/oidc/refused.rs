@@ -1,4 +1,4 @@
-//! Why a sign-in by a provider was refused.
+//! The reasons for which a sign-in by a provider is refused.
 
 /// Why a sign-in by a provider was refused. The texts are for administrators who set up the provider: they name what was wrong,
 /// and contain nothing of a token or a secret.
@@ -36,7 +36,7 @@ pub(super) enum Refused {
     AuthorizedParty,
     #[error("its ID token has expired (exp)")]
     Expired,
-    #[error("its ID token is not from now (iat): check the clocks")]
+    #[error("its ID token was not issued just now (iat): check the clocks")]
     IssuedAt,
     #[error("its ID token is for another sign-in (nonce)")]
     Nonce,

@@ -7,7 +7,7 @@ const VALUE_MAX: usize = 8 * 1024;
 /// `error` and its description are shown up to this length, in characters.
 const SHOWN_MAX: usize = 200;
 
-/// The reply of a provider, as its parameters say.
+/// The parameters of a provider's reply.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) state: String,
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn state_and_everything_else_comes_once() {
+    fn a_reply_needs_a_state_and_a_code_and_has_each_parameter_once() {
         for query in [
             "",
             "code=c",

@@ -1,4 +1,4 @@
-//! `authenticatorData`: what the authenticator says of itself and its user (WebAuthn level 3, §6.1).
+//! `authenticatorData`: what the authenticator says about itself and its user (WebAuthn level 3, §6.1).
 
 use ring::digest::{SHA256, digest};
 

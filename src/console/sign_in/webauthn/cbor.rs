@@ -1,4 +1,4 @@
-//! A reader for the CBOR (RFC 8949) that authenticators send: definite lengths, as CTAP2 asks.
+//! A reader for the CBOR (RFC 8949) that authenticators send: definite lengths only, as CTAP2 requires.
 
 use super::refused::Refused;
 

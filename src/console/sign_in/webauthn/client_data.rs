@@ -1,4 +1,4 @@
-//! `clientDataJSON`: what the browser says of the page that asked (WebAuthn level 3, §5.8.1).
+//! `clientDataJSON`: what the browser says about the page that asked (WebAuthn level 3, §5.8.1).
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -12,7 +12,7 @@ pub(super) enum Ceremony {
     SignIn,
 }
 
-/// The members that count. Browsers add others, at any place (§5.8.1.2), which are ignored.
+/// The members that are checked. Browsers add others, at any place (§5.8.1), which are ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ClientData {

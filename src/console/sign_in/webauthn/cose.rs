@@ -39,7 +39,8 @@ enum Parameter<'a> {
 }
 
 impl<'a> PublicKey<'a> {
-    /// A key, if it is of one of the algorithms, with the type and curve that belong to it, and nothing follows.
+    /// Reads a key. Its algorithm must be one of those that are asked for, its type and curve must belong to the algorithm, and
+    /// nothing may follow.
     pub(super) fn read(cose: &'a [u8]) -> Result<Self, Refused> {
         let mut reader = Cbor::of(cose);
         let entries = reader.map()?;

@@ -1,6 +1,6 @@
 //! Passkeys: what a browser is asked, and whether its answer is valid (WebAuthn level 3, §7).
 //!
-//! For the pages that sign in with passkeys or set them up. This module gets bytes and returns a verdict: it knows neither
+//! The pages that sign in with passkeys or set them up use this module. It gets bytes and returns a verdict: it knows neither
 //! requests nor storage. Its callers make challenges, keep them and use them up. Attestation is not requested and not checked.
 
 mod authenticator_data;

@@ -10,7 +10,7 @@ use super::cose::ALGORITHMS;
 /// How long the browser waits for its user.
 const TIMEOUT_MILLISECONDS: u32 = 300_000;
 
-/// For whom a passkey is made.
+/// The account that a passkey is made for.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::console) struct Account<'a> {
     /// What the authenticator gives back at a sign-in: up to 64 bytes, nothing personal.

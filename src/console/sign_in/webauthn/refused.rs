@@ -12,13 +12,13 @@ pub(in crate::console) enum Refused {
     #[error("clientDataJSON cannot be read")]
     ClientData,
     /// A registration where a sign-in is asked for, or the other way round.
-    #[error("the type of clientDataJSON is another one")]
+    #[error("the type of clientDataJSON is not the expected one")]
     Type,
     /// The challenge is not the one that was sent for this, or it is used or too old.
-    #[error("the challenge is another one")]
+    #[error("the challenge is not one that was sent, or it was used or is too old")]
     Challenge,
     /// The page was of another origin.
-    #[error("the origin is another one")]
+    #[error("the origin is not that of this console")]
     Origin,
     /// The page was embedded in a page of another origin.
     #[error("the page was embedded in one of another origin")]
@@ -30,7 +30,7 @@ pub(in crate::console) enum Refused {
     #[error("the data of the authenticator cannot be read")]
     AuthenticatorData,
     /// The credential is for another host.
-    #[error("the relying party is another one")]
+    #[error("the relying party is not this console")]
     RelyingParty,
     /// Nobody touched the authenticator.
     #[error("the authenticator does not say that someone was present")]
@@ -47,7 +47,7 @@ pub(in crate::console) enum Refused {
     /// The counter did not rise: a copy of the authenticator may be in use.
     #[error("the counter did not rise since the last sign-in: the passkey may have been copied")]
     Counter,
-    /// Nobody has this passkey here.
+    /// No operator has this passkey.
     #[error("the passkey is unknown")]
     Unknown,
     /// The passkey belongs to another account, or the answer has no user handle.

@@ -52,7 +52,7 @@ impl Registration {
     /// Reads the JSON of a `PublicKeyCredential`.
     ///
     /// # Errors
-    /// [`Refused::Json`] or [`Refused::ClientData`] if it is not that.
+    /// [`Refused::Json`] or [`Refused::ClientData`] if it cannot be read.
     pub(in crate::console) fn read(json: &str) -> Result<Self, Refused> {
         let json: Json = serde_json::from_str(json).map_err(|_| Refused::Json)?;
         if json.r#type != "public-key" {
@@ -71,10 +71,10 @@ impl Registration {
         &self.client_data.challenge
     }
 
-    /// The passkey, if it was made for this site, now, by a verified user.
+    /// The passkey, if a verified user made it for this site in answer to this challenge.
     ///
     /// # Errors
-    /// The first rule that it breaks.
+    /// The first check that fails.
     pub(in crate::console) fn verify(
         &self,
         site: &RelyingParty,

@@ -57,7 +57,7 @@ impl SignIn {
     /// Reads the JSON of a `PublicKeyCredential`.
     ///
     /// # Errors
-    /// [`Refused::Json`] or [`Refused::ClientData`] if it is not that, and [`Refused::UserHandle`] if it has no user handle:
+    /// [`Refused::Json`] or [`Refused::ClientData`] if it cannot be read, and [`Refused::UserHandle`] if it has no user handle:
     /// only discoverable passkeys are registered, and those always send one.
     pub(in crate::console) fn read(json: &str) -> Result<Self, Refused> {
         let json: Json = serde_json::from_str(json).map_err(|_| Refused::Json)?;
@@ -89,7 +89,7 @@ impl SignIn {
     /// The new value of the counter, if a verified user answered this challenge for this site with this passkey.
     ///
     /// # Errors
-    /// The first rule that it breaks.
+    /// The first check that fails.
     pub(in crate::console) fn verify(
         &self,
         site: &RelyingParty,

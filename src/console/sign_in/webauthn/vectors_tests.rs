@@ -201,7 +201,7 @@ fn what_is_no_credential_is_refused() {
 }
 
 #[test]
-fn a_site_has_a_name() {
+fn the_relying_party_id_is_the_host_name() {
     for (origin, id) in [
         ("https://tokens.example.com", Some("tokens.example.com")),
         ("https://tokens.example.com:8443", Some("tokens.example.com")),
@@ -263,7 +263,7 @@ proptest! {
 
     /// A good answer with one changed byte is refused, and nothing panics.
     #[test]
-    fn a_changed_byte_is_no_sign_in(which in 0_usize..3, member in 0_usize..3, at in any::<prop::sample::Index>(), by in 1_u8..) {
+    fn a_sign_in_with_a_changed_byte_is_refused(which in 0_usize..3, member in 0_usize..3, at in any::<prop::sample::Index>(), by in 1_u8..) {
         let mut vector = all("sign_ins")[which].clone();
         let name = ["authenticatorData", "clientDataJSON", "signature"][member];
         let mut changed = bytes(&vector["answer"]["response"][name]);
@@ -276,7 +276,7 @@ proptest! {
     /// A registration is not signed, so one with a changed byte may be accepted. One that is cut off is refused, and nothing
     /// panics.
     #[test]
-    fn a_changed_byte_of_a_registration_does_no_harm(which in 0_usize..8, at in any::<prop::sample::Index>(), by in 1_u8.., cut in any::<bool>()) {
+    fn a_registration_with_a_changed_byte_does_not_panic(which in 0_usize..8, at in any::<prop::sample::Index>(), by in 1_u8.., cut in any::<bool>()) {
         let mut vector = all("registrations")[which].clone();
         let mut changed = bytes(&vector["answer"]["response"]["attestationObject"]);
         let at = at.index(changed.len());

@@ -1,4 +1,5 @@
-//! The crate `oauth2` gets tokens with Basic and with post. In Basic it form-encodes (RFC 6749 §2.3.1).
+//! The crate `oauth2` gets tokens with `client_secret_basic`, where it form-encodes id and secret (RFC 6749 §2.3.1), and
+//! with `client_secret_post`.
 
 use std::time::Duration;
 
@@ -35,12 +36,12 @@ fn check(method: &AuthType) {
 }
 
 #[test]
-fn oauth2_gets_tokens_by_basic() {
+fn oauth2_gets_tokens_with_basic() {
     check(&AuthType::BasicAuth);
 }
 
 #[test]
-fn oauth2_gets_tokens_by_post() {
+fn oauth2_gets_tokens_with_post() {
     check(&AuthType::RequestBody);
 }
 

@@ -1,5 +1,5 @@
-//! Tests of crates that services use, against the running service: the OAuth client `oauth2` gets tokens, and
-//! `jsonwebtoken` verifies them with its default options. `standardwebhooks` verifies what a webhook was sent. Run by
+//! Tests of crates that users of Mintmark need, against the running service: the OAuth client `oauth2` gets tokens,
+//! `jsonwebtoken` verifies them with its default options, and `standardwebhooks` verifies a request to a webhook. Run by
 //! `scripts/test interop`, which sets the service up.
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The description of the services by run.py, plain HTTP, and where verdicts are written.
+//! The services that run.py describes, plain HTTP, and the comparison of verdicts with the expected ones.
 
 use std::collections::BTreeMap;
 use std::fs::{OpenOptions, read_to_string};
@@ -7,7 +7,7 @@ use std::io::Write as _;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The environment of a run.
+/// What run.py says about the services that it started.
 #[derive(Debug, Deserialize)]
 pub struct World {
     /// Name of a kind of token, such as `ES256 far` → the client that gets it.
@@ -16,7 +16,7 @@ pub struct World {
     expected: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A client, and what its tokens are like.
+/// A client, and the kind of its tokens (see matrix.py).
 #[derive(Debug, Deserialize)]
 pub struct Cell {
     pub client_id: String,
@@ -34,7 +34,7 @@ impl World {
         serde_json::from_str(&read_to_string(path).unwrap()).unwrap()
     }
 
-    /// Compares what a library did with what is expected, and records it for the table.
+    /// Compares the verdict of a library on a token with the expected one, and records it for the table of matrix.py.
     pub fn judge(&self, library: &str, cell: &str, done: Result<Value, String>) {
         let verdict = match done {
             Ok(claims) => {

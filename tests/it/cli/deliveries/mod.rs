@@ -1,6 +1,6 @@
 //! The server is killed (SIGKILL) again and again while it sends mails and webhooks, at a random byte or moment: when it
-//! connects, while it sends, while it is answered, before and after it marks a delivery as sent. No delivery is lost, and each
-//! kill causes at most one duplicate of each that was being sent, the same under the same id.
+//! connects, while it sends, while it receives the reply, before and after it marks a delivery as sent. No delivery is lost.
+//! Each kill duplicates at most the deliveries that were being sent. A duplicate has the same id and content.
 
 mod plan;
 mod receiver;
@@ -14,18 +14,18 @@ use super::process::{Place, text};
 use crate::support::{Answer, Engine, Heard, MailServer, Random, TestDatabase, until};
 use plan::{Kill, Plan, Then};
 
-/// How many mails are new in each life of the server, and how many webhooks.
+/// How many mails are queued for each life of the server (from its start to its kill), and how many webhooks.
 const A_LIFE: usize = 4;
-/// The shortest session of one mail has more bytes.
+/// Fewer bytes than the shortest SMTP session with one mail.
 const SESSION_BYTES: usize = 700;
-/// The shortest request to a webhook has more.
+/// Fewer bytes than the shortest request to a webhook.
 const REQUEST_BYTES: usize = 500;
-/// How many mails are sent at once, and how many webhooks to one host.
+/// How many mails the server sends at once, and how many webhooks to one host.
 const AT_ONCE: usize = 2;
-/// An environment variable that repeats a run.
+/// The environment variable with the seed of a run, to repeat it.
 const SEED: &str = "DELIVERY_KILLS_SEED";
 
-/// What was queued, by its id.
+/// The deliveries that were queued, by their ids.
 type Queued = BTreeMap<String, NewDelivery>;
 
 #[tokio::test]
@@ -53,7 +53,7 @@ fn mail_server(plan: &Arc<Plan>) -> MailServer {
                         plan.answers(id);
                         false
                     }
-                    // Its reply is one line, which counts only as a whole.
+                    // No reply is sent: a part of its one line would not count as a reply.
                     Then::KillAfter(_) => {
                         plan.kill();
                         true
@@ -80,7 +80,7 @@ async fn no_delivery_is_lost(engine: Engine, kills: usize) {
         .with("MINTMARK__OUTBOUND__ALLOW", "127.0.0.1");
     place.json(&["workspaces", "create", "acme", "--name", "Acme", "--json"]);
     let url = format!("http://{host}/in");
-    // Of the events that happen here, it gets none.
+    // The webhook is for events that do not happen here, so that it gets only what the test queues.
     let made = place.json(&["webhooks", "create", "acme", "--url", &url, "--events", "secret.*", "--json"]);
     let webhook_id = text(&made, "webhook_id");
     let mut queued = Queued::new();
@@ -92,7 +92,7 @@ async fn no_delivery_is_lost(engine: Engine, kills: usize) {
         while !serving.running.has_ended() {
             tokio::task::yield_now().await;
         }
-        // Two minutes pass: leases of the process that is gone have ended, and what failed is due.
+        // As if two minutes had passed: the leases of the killed process end, and failed deliveries are tried again.
         let mut session = database.session().await;
         session
             .execute("UPDATE deliveries SET lease_until = 0, next_attempt_at = 0 WHERE sent_at IS NULL")
@@ -101,12 +101,12 @@ async fn no_delivery_is_lost(engine: Engine, kills: usize) {
     plan.begin(kills, Kill::Never);
     let serving = place.serve();
     let unsent = "SELECT COUNT(*) FROM deliveries WHERE sent_at IS NULL";
-    until("all are sent", async || database.number(unsent).await == 0).await;
+    until("all deliveries are sent", async || database.number(unsent).await == 0).await;
     assert_eq!(serving.stop().code, 0);
     judge(&plan, kills, &queued, seed);
 }
 
-/// Whether each has come, and what came twice.
+/// Checks that each delivery came, and how often each came.
 fn judge(plan: &Plan, kills: usize, queued: &Queued, seed: u64) {
     let came = plan.all_came();
     let mut lives: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -115,15 +115,19 @@ fn judge(plan: &Plan, kills: usize, queued: &Queued, seed: u64) {
         lives.entry(&one.id).or_default().push(one.life);
         let content = one.content.as_str();
         let first = contents.entry(&one.id).or_insert(content);
-        assert_eq!(*first, content, "seed {seed}: a duplicate is the same");
+        assert_eq!(*first, content, "seed {seed}: a duplicate has the same content");
     }
     let ids: BTreeSet<String> = lives.keys().map(|id| (*id).to_owned()).collect();
-    assert_eq!(ids, queued.keys().cloned().collect(), "seed {seed}: each has come, and nothing else");
-    assert_eq!(plan.answered(), ids, "seed {seed}: each was taken");
+    assert_eq!(
+        ids,
+        queued.keys().cloned().collect(),
+        "seed {seed}: each queued delivery came, and nothing else"
+    );
+    assert_eq!(plan.answered(), ids, "seed {seed}: each delivery was accepted");
     for channel in Channel::ALL {
-        let of_it = || lives.iter().filter(|(id, _)| queued[**id].channel == channel);
+        let of_channel = || lives.iter().filter(|(id, _)| queued[**id].channel == channel);
         let mut duplicates = vec![0; kills + 1];
-        for (id, lives) in of_it() {
+        for (id, lives) in of_channel() {
             let once: BTreeSet<&usize> = lives.iter().collect();
             assert_eq!(once.len(), lives.len(), "seed {seed}: {id} came twice in one life: {lives:?}");
             for life in &lives[..lives.len() - 1] {
@@ -132,14 +136,18 @@ fn judge(plan: &Plan, kills: usize, queued: &Queued, seed: u64) {
         }
         assert!(duplicates.iter().all(|of_a_kill| *of_a_kill <= AT_ONCE), "seed {seed}: {duplicates:?}");
         let again: usize = duplicates.iter().sum();
-        println!("{}: {} came, {again} of them a second time", channel.as_str(), of_it().count() + again);
+        println!(
+            "{}: {} came, {again} of them a second time",
+            channel.as_str(),
+            of_channel().count() + again
+        );
     }
     for (id, one) in queued.iter().filter(|(_, one)| one.channel == Channel::Webhook) {
         assert_eq!(contents[id.as_str()], one.body, "seed {seed}: {id}");
     }
 }
 
-/// Queues the mails and the webhooks of a life.
+/// Queues the mails and the webhooks of one life of the server.
 async fn queue(database: &TestDatabase, life: usize, (webhook_id, host): (&str, &str), queued: &mut Queued) {
     let mut new = Vec::new();
     for number in 0..2 * A_LIFE {

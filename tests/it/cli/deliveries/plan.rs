@@ -1,4 +1,4 @@
-//! When the server is killed, and what has come by then: shared by the mail server and the receiver of webhooks.
+//! When the server is killed, and which deliveries came: shared by the mail server and the receiver of webhooks.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -10,25 +10,26 @@ use crate::support::Random;
 use super::receiver::REPLY;
 use super::{A_LIFE, REQUEST_BYTES, SESSION_BYTES};
 
-/// When the server is killed, counted from its start over mails and webhooks.
+/// When the server is killed. Connections, bytes and deliveries are counted from its start, mails and webhooks together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kill {
-    /// When it makes a connection, before anything is read from it.
+    /// When it makes this connection, before anything is read from it.
     AtConnection(usize),
-    /// When it has sent so many bytes; the receiver sees the connection end there.
+    /// When the receiver has read this number of bytes. The receiver then closes the connection.
     AtByte(usize),
-    /// When it has sent so many deliveries, and the receiver so many bytes of the reply to the last.
+    /// When this delivery has come and the receiver has sent this number of bytes of its reply.
     InReply(usize, usize),
-    /// So many turns of another thread after it got the reply to so many deliveries: before, while and after it marks the last.
+    /// When this delivery has come and a thread has yielded this number of times since: before, while or after the server reads
+    /// the reply and marks the delivery as sent.
     AfterReply(usize, usize),
     Never,
 }
 
 impl Kill {
-    /// One that comes in each life.
+    /// A kill that is certain to happen, since each life of the server has enough connections, bytes and deliveries.
     pub(super) fn next(random: &mut Random) -> Self {
         match random.below(8) {
-            // A webhook has a connection of its own, mails may share one.
+            // Each webhook has its own connection; mails may share one.
             0 => Self::AtConnection(1 + random.below(A_LIFE)),
             1 | 2 => Self::InReply(1 + random.below(2 * A_LIFE), random.below(REPLY.len() + 1)),
             3 | 4 => Self::AfterReply(1 + random.below(2 * A_LIFE), random.below(20_000)),
@@ -37,7 +38,7 @@ impl Kill {
     }
 }
 
-/// A delivery that came whole.
+/// A delivery that was received completely.
 #[derive(Debug)]
 pub(super) struct Came {
     pub(super) life: usize,
@@ -46,11 +47,12 @@ pub(super) struct Came {
     pub(super) content: String,
 }
 
-/// What is done about a delivery that came whole.
+/// What the receiver does after it has received a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
+    /// Sends the whole reply.
     Reply,
-    /// So many bytes of the reply are sent, then the server is killed, then the connection ends.
+    /// Sends this number of bytes of the reply, kills the server, and closes the connection.
     KillAfter(usize),
 }
 
@@ -63,7 +65,7 @@ pub(super) struct Plan {
     bytes: AtomicUsize,
     deliveries: AtomicUsize,
     came: Mutex<Vec<Came>>,
-    /// The ids of those that were answered: that they are taken, whatever became of the reply on its way.
+    /// The ids of the deliveries to which a reply was sent that accepts them. The server may not have received it.
     answered: Mutex<BTreeSet<String>>,
 }
 
@@ -91,14 +93,15 @@ impl Plan {
         *self.kill.lock().unwrap() = kill;
     }
 
-    /// The server of this life runs.
+    /// Notes the process id of the server of this life.
     pub(super) fn runs(&self, pid: u32) {
         self.pid.store(pid, Ordering::SeqCst);
     }
 
+    /// Kills the server.
     pub(super) fn kill(&self) {
         *self.kill.lock().unwrap() = Kill::Never;
-        // It may send before it says that it serves.
+        // The server may send something before the test has noted its process id.
         while self.pid.load(Ordering::SeqCst) == 0 {
             std::thread::yield_now();
         }
@@ -107,12 +110,12 @@ impl Plan {
         assert!(killed.success());
     }
 
-    /// A connection was made. Returns whether it ends here.
+    /// Counts a connection. Returns whether the server was killed: then the connection ends here.
     pub(super) fn connected(&self) -> bool {
         self.count(&self.connections, Kill::AtConnection)
     }
 
-    /// A byte came. Returns whether the connection ends here.
+    /// Counts a byte. Returns whether the server was killed: then the connection ends here.
     pub(super) fn byte(&self) -> bool {
         self.count(&self.bytes, Kill::AtByte)
     }
@@ -126,7 +129,7 @@ impl Plan {
         killed
     }
 
-    /// A delivery came whole.
+    /// Notes a delivery that was received completely.
     pub(super) fn came(self: &Arc<Self>, id: &str, content: &str) -> Then {
         let life = self.life.load(Ordering::SeqCst);
         let came = Came { life, id: id.to_owned(), content: content.to_owned() };
@@ -149,7 +152,7 @@ impl Plan {
         Then::Reply
     }
 
-    /// A delivery is answered: it is taken.
+    /// Notes that a reply accepts a delivery.
     pub(super) fn answers(&self, id: &str) {
         self.answered.lock().unwrap().insert(id.to_owned());
     }

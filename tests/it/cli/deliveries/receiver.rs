@@ -1,4 +1,4 @@
-//! A receiver of webhooks that takes all, and ends a connection where the plan says.
+//! A receiver of webhooks that accepts all requests, and closes a connection where the plan says.
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::plan::{Plan, Then};
 
-/// The head of a reply, which says that a request is taken.
+/// The head of a reply that accepts a request.
 pub(super) const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n";
 /// A whole reply.
 pub(super) const REPLY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\ntaken";
@@ -19,7 +19,7 @@ pub(super) fn listen(plan: &Arc<Plan>) -> SocketAddr {
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let plan = Arc::clone(&plan);
-            // A connection may end anywhere.
+            // A connection may end at any byte, which is no error here.
             std::thread::spawn(move || serve(&plan, stream));
         }
     });
@@ -44,7 +44,7 @@ fn serve(plan: &Arc<Plan>, stream: TcpStream) -> Option<()> {
         Then::Reply => REPLY,
         Then::KillAfter(bytes) => &REPLY[..bytes],
     };
-    // The status counts, and not the body.
+    // A reply accepts the delivery as soon as its head is complete, without the body.
     if reply.len() >= HEAD.len() {
         plan.answers(id);
     }

@@ -1,5 +1,6 @@
-//! Who gets what from each page: a platform administrator, the administrator and a viewer of the workspace, the administrator
-//! of another workspace, somebody disabled, and nobody. Who may not see a thing cannot tell it from one that does not exist.
+//! What each page gives to a platform administrator, the administrator and a viewer of the workspace, the administrator of
+//! another workspace, a disabled operator, and a browser without a session. What an operator may not see looks as if it did not
+//! exist.
 
 use std::fs;
 use std::path::Path;
@@ -14,9 +15,9 @@ use crate::support::{Browser, Engine, HtmlForm, TestApp, on_both_engines};
 
 on_both_engines!(every_page_gives_each_role_what_it_may_have, the_rows_name_every_route);
 
-/// What a GET or a POST of an empty form gives the platform administrator, the administrator of `acme`, its viewer, and the
-/// administrator of another workspace. In paths `{c}`, `{j}`, `{o}`, `{k}`, `{d}`, `{w}` and `{h}` are a client, its token, an
-/// operator, a key, a delivery that was given up, a webhook and what it was sent.
+/// The status of a GET, or of a POST of an empty form, for the platform administrator, the administrator of `acme`, its viewer,
+/// and the administrator of another workspace. In paths, `{c}`, `{j}`, `{o}`, `{k}`, `{d}`, `{w}` and `{h}` are the ids of a
+/// client, its token, an operator, a key, a delivery that was given up, a webhook and a delivery to it.
 const ROWS: [(&str, &str, [u16; 4]); 65] = [
     ("GET", "/workspaces", [200, 200, 200, 200]),
     ("GET", "/workspaces/new", [200, 404, 404, 404]),
@@ -82,13 +83,13 @@ const ROWS: [(&str, &str, [u16; 4]); 65] = [
     ("POST", "/webhooks/{w}/secrets", [303, 303, 403, 404]),
     ("POST", "/webhooks/{w}/disable", [303, 303, 403, 404]),
     ("POST", "/webhooks/{w}/enable", [303, 303, 403, 404]),
-    // The administrator of the workspace deletes it before the platform administrator comes.
+    // The administrator of the workspace deletes it before the platform administrator tries to.
     ("POST", "/webhooks/{w}/delete", [404, 303, 403, 404]),
     ("POST", "/workspaces/acme/suspend", [303, 404, 404, 404]),
     ("POST", "/workspaces/acme/resume", [303, 404, 404, 404]),
 ];
 
-/// What nobody but the people of `acme` and the platform may learn.
+/// Names that only operators of `acme` and of the platform may see.
 const NAMES: [&str; 7] = ["acme", "Acme", "SAP", "ann@", "eve@", "root@", "fin@"];
 
 struct World<'a> {
@@ -103,7 +104,7 @@ impl World<'_> {
         format!("/console{path}")
     }
 
-    /// The same address of something that does not exist.
+    /// The path with ids of things that do not exist.
     fn nowhere(path: &str) -> String {
         path.replace("acme", "nothing")
             .replace("gst", "nothing")
@@ -176,7 +177,7 @@ async fn every_page_gives_each_role_what_it_may_have(engine: Engine) {
     let eve = app.operator("eve@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;
     let mo = app.operator("mo@rival.example", vec![Role::WorkspaceAdmin("rival".to_owned())]).await;
     let (off, nobody) = (disabled(&app).await, Browser::new(&app));
-    // The token of anybody's own forms, as every page has it.
+    // The CSRF token of a browser's session, from a page that every operator may open.
     let csrf = async |browser: &Browser<'_>| {
         browser.get("/console/help").await.must_be(200).form("/sign-out").value("csrf").to_owned()
     };
@@ -195,7 +196,7 @@ async fn every_page_gives_each_role_what_it_may_have(engine: Engine) {
             let location = send(browser, method, &at, &tokens[0]).await.location();
             assert!(location.starts_with("/console/sign-in"), "{method} {at}: {location}");
         }
-        // The one who may do most comes last, since it may change what the others would meet.
+        // The platform administrator comes last, since a change by them may change what the others get.
         for (who, browser) in [&root, &ann, &eve, &mo].into_iter().enumerate().rev() {
             let page = send(browser, method, &at, &tokens[who]).await;
             assert_eq!(page.status, expected[who], "{method} {at} of {who}: {}", page.text());
@@ -209,17 +210,17 @@ async fn every_page_gives_each_role_what_it_may_have(engine: Engine) {
                     send(browser, method, &format!("/console{}", World::nowhere(path)), &tokens[who]).await;
                 let plain = |page: &crate::support::Page| page.html.replace(page.header("x-request-id"), "");
                 assert_eq!(nothing.status, 404, "{method} {path}");
-                assert_eq!(plain(&nothing), plain(&page), "{method} {path}: there is a difference to see");
+                assert_eq!(plain(&nothing), plain(&page), "{method} {path}: the two pages differ");
             }
         }
-        // A form without its token changes nothing, no matter who sends it.
+        // Without a CSRF token, even the platform administrator is refused.
         if method == "POST" {
             send(&root, method, &at, "").await.must_be(403);
         }
     }
 }
 
-/// Every route of the console is in a row above, or has tests of its own.
+/// Every route of the console is in a row above, or is tested in other files.
 async fn the_rows_name_every_route(_engine: Engine) {
     const ELSEWHERE: [&str; 9] = [
         "/assets/",

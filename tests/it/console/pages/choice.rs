@@ -1,4 +1,4 @@
-//! Somebody with roles in several workspaces chooses one on each page that shows what is of one workspace.
+//! An operator with roles in several workspaces chooses one of them on each page that shows a single workspace.
 
 use mintmark::kernel::Manager;
 use mintmark::model::operator::Role;
@@ -10,30 +10,31 @@ use crate::console::client_of;
 use crate::support::{Browser, Engine, Page, TestApp, on_both_engines};
 
 on_both_engines!(
-    every_list_offers_the_workspaces,
-    a_webhook_is_created_in_the_chosen,
-    a_suspended_one_is_in_no_way,
-    an_outage_is_not_a_missing_workspace,
+    every_list_offers_the_workspaces_of_the_operator,
+    a_webhook_is_created_in_the_chosen_workspace,
+    a_suspended_workspace_is_not_offered_and_blocks_no_other,
+    an_outage_is_not_shown_as_a_missing_workspace,
     two_roles_in_a_workspace_show_it_once,
-    a_choice_that_is_not_of_all_says_so,
+    a_choice_that_lacks_workspaces_says_so,
 );
 
 const LISTS: [&str; 5] = ["webhooks", "deliveries", "never-expiring", "audit", "products"];
 // Nobody listens there.
 const URL: &str = "http://127.0.0.1:9/in";
 
-async fn furnished(engine: Engine, acme: &str) -> TestApp {
+/// An app with four workspaces, of which `acme` has this status.
+async fn furnished(engine: Engine, status: &str) -> TestApp {
     let app = TestApp::start_with(engine, "outbound.allow = [\"127.0.0.1\"]").await;
     let admin = app.administrator().await;
     admin.product("e-invoicing", json!({"name": "E-Invoicing"})).await;
     for (id, name) in [("acme", "Acme India"), ("beta", "Beta"), ("gamma", "Gamma"), ("other", "Other")] {
         admin.workspace(id, json!({"name": name})).await;
     }
-    admin.patch("/v1/workspaces/acme", &json!({"status": acme})).await;
+    admin.patch("/v1/workspaces/acme", &json!({"status": status})).await;
     app
 }
 
-/// The administrator of two workspaces, who sees a third.
+/// An administrator of `acme` and `beta` who is a viewer of `gamma`.
 async fn ann(app: &TestApp) -> Browser<'_> {
     let admin = |id: &str| Role::WorkspaceAdmin(id.to_owned());
     app.operator(
@@ -59,7 +60,7 @@ fn offered(page: &Page) -> (Vec<&str>, Option<&str>) {
     (ids, chosen)
 }
 
-async fn every_list_offers_the_workspaces(engine: Engine) {
+async fn every_list_offers_the_workspaces_of_the_operator(engine: Engine) {
     let app = furnished(engine, "active").await;
     let ann = ann(&app).await;
     let one = app.operator("bob@example.com", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
@@ -71,11 +72,11 @@ async fn every_list_offers_the_workspaces(engine: Engine) {
         assert!(first.forms().iter().any(|form| form.action == here), "{list}: a form without a script");
         let second = ann.get(&format!("{here}?workspace_id=beta")).await.must_be(200);
         assert_eq!(offered(&second).1, Some("beta"), "{list}");
-        // Nobody looks into a workspace without a role there, and who has one workspace has no choice.
+        // A workspace without a role there is not found, and an operator of one workspace is offered no choice.
         ann.get(&format!("{here}?workspace_id=other")).await.must_be(404);
         assert_eq!(offered(&one.open(&here).await.must_be(200)).0, [""; 0], "{list}");
     }
-    // Only the lists of webhooks are apart for a platform administrator.
+    // A platform administrator chooses only for webhooks. The other lists show them all workspaces together.
     let root = app.platform_admin().await;
     for list in LISTS {
         let ids = offered(&root.open(&format!("/console/{list}")).await.must_be(200)).0.len();
@@ -83,14 +84,14 @@ async fn every_list_offers_the_workspaces(engine: Engine) {
     }
 }
 
-async fn a_webhook_is_created_in_the_chosen(engine: Engine) {
+async fn a_webhook_is_created_in_the_chosen_workspace(engine: Engine) {
     let app = furnished(engine, "active").await;
     let ann = ann(&app).await;
-    // A viewer creates none, so that workspace is not offered.
+    // A viewer cannot create webhooks, so `gamma` is not offered.
     let page = ann.open("/console/webhooks/new").await.must_be(200);
     assert_eq!(offered(&page), (vec!["acme", "beta"], Some("acme")));
     let form = form_at(&page, "/console/webhooks/new?workspace_id=acme").with("workspace_id", "beta");
-    // What is wrong is said of the form for the chosen one.
+    // The page with the error keeps the chosen workspace.
     let wrong = ann.send(&form).await.must_be(422);
     assert_eq!(error_at(&wrong, "url"), "Enter the URL that requests go to.");
     assert_eq!(offered(&wrong).1, Some("beta"));
@@ -103,12 +104,12 @@ async fn a_webhook_is_created_in_the_chosen(engine: Engine) {
         let list = ann.get(&format!("/console/webhooks?workspace_id={id}")).await.must_be(200);
         assert_eq!(list.says(URL), has_it, "{id}: {}", list.text());
     }
-    // Who has one workspace has nothing to choose.
+    // An operator of one workspace is offered no choice.
     let one = app.operator("bob@example.com", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
     assert_eq!(offered(&one.open("/console/webhooks/new").await.must_be(200)).0, [""; 0]);
 }
 
-async fn a_suspended_one_is_in_no_way(engine: Engine) {
+async fn a_suspended_workspace_is_not_offered_and_blocks_no_other(engine: Engine) {
     let app = furnished(engine, "suspended").await;
     let ann = ann(&app).await;
     let page = ann.open("/console/webhooks").await.must_be(200);
@@ -124,7 +125,7 @@ async fn a_suspended_one_is_in_no_way(engine: Engine) {
     ann.get(&client_of(&shown)).await.must_be(200);
 }
 
-async fn an_outage_is_not_a_missing_workspace(engine: Engine) {
+async fn an_outage_is_not_shown_as_a_missing_workspace(engine: Engine) {
     let app = furnished(engine, "active").await;
     let ann = ann(&app).await;
     let page = ann.get("/console/webhooks/new?workspace_id=beta").await.must_be(200);
@@ -154,7 +155,7 @@ async fn two_roles_in_a_workspace_show_it_once(engine: Engine) {
     assert_eq!(list.html.matches("<span class=\"under mono\">acme</span>").count(), 1, "{}", list.html);
 }
 
-async fn a_choice_that_is_not_of_all_says_so(engine: Engine) {
+async fn a_choice_that_lacks_workspaces_says_so(engine: Engine) {
     let app = furnished(engine, "active").await;
     let root = app.platform_admin().await;
     let hint = "Not all workspaces are listed here.";
@@ -177,7 +178,7 @@ async fn a_choice_that_is_not_of_all_says_so(engine: Engine) {
         assert_eq!(offered(&page).0.len(), 200, "{path}");
         assert!(page.says(hint), "{}", page.text());
     }
-    // One that is not among them is listed while it is shown.
+    // A workspace that is not among the first 200 is listed on its own page.
     create("zz").await;
     for path in ["/console/webhooks?workspace_id=zz", "/console/webhooks/new?workspace_id=zz"] {
         let page = root.get(path).await.must_be(200);

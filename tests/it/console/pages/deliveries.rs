@@ -1,4 +1,4 @@
-//! What waits, what was sent, what failed, and sending it again.
+//! The list of deliveries: those that wait, were sent or failed; and sending one again.
 
 use mintmark::model::operator::Role;
 use serde_json::json;
@@ -7,8 +7,8 @@ use crate::support::{Engine, HtmlForm, TestApp, on_both_engines};
 
 on_both_engines!(
     waiting_and_failed_mails_are_listed,
-    what_was_given_up_is_sent_again,
-    a_workspace_sees_only_its_own,
+    a_delivery_that_was_given_up_is_sent_again,
+    a_workspace_sees_only_its_own_deliveries,
 );
 
 async fn waiting_and_failed_mails_are_listed(engine: Engine) {
@@ -45,7 +45,7 @@ async fn waiting_and_failed_mails_are_listed(engine: Engine) {
     database.execute(&format!("UPDATE deliveries SET last_reply = '{logged}'")).await;
     let page = root.get("/console/deliveries").await.must_be(200);
     assert!(page.says("Only logged"), "{}", page.text());
-    // A mail about a client that is gone.
+    // For a client that was deleted, the list shows its id.
     let token = app.access_token(&manager, &[]).await;
     let path = format!("/v1/api-clients/{}", client.client_id);
     let gone = app.request(reqwest::Method::DELETE, &path).bearer_auth(&token).send().await.unwrap();
@@ -62,7 +62,7 @@ async fn waiting_and_failed_mails_are_listed(engine: Engine) {
     }
 }
 
-async fn what_was_given_up_is_sent_again(engine: Engine) {
+async fn a_delivery_that_was_given_up_is_sent_again(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -93,7 +93,7 @@ async fn what_was_given_up_is_sent_again(engine: Engine) {
     let audited =
         "SELECT COUNT(*) FROM audit_events WHERE action = 'delivery.resent' AND workspace_id = 'acme'";
     assert_eq!(app.database.number(audited).await, 1);
-    // A second click, on the page from before.
+    // A second click on the page from before is refused.
     let late = ann.submit(&form).await.must_be(409);
     assert!(late.says("is not given up"), "{}", late.text());
     assert_eq!(late.link("Back to the deliveries"), path);
@@ -107,7 +107,7 @@ async fn what_was_given_up_is_sent_again(engine: Engine) {
     assert_eq!(app.database.number("SELECT COUNT(*) FROM deliveries WHERE sent_at IS NOT NULL").await, 1);
 }
 
-async fn a_workspace_sees_only_its_own(engine: Engine) {
+async fn a_workspace_sees_only_its_own_deliveries(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

@@ -1,4 +1,4 @@
-//! The page for integrators: the addresses are those of this deployment, and the errors have the words of the service.
+//! The page for integrators: it has the URLs of this deployment, and quotes errors as the service words them.
 
 use std::fs;
 use std::path::Path;
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    it_is_filled_in_for_this_service,
-    errors_have_the_words_of_the_service,
-    every_fault_of_a_secret_is_there
+    the_page_has_the_urls_of_this_service,
+    errors_are_quoted_as_the_service_words_them,
+    every_fault_of_a_secret_is_on_the_page
 );
 
-async fn it_is_filled_in_for_this_service(engine: Engine) {
+async fn the_page_has_the_urls_of_this_service(engine: Engine) {
     let app = TestApp::start(engine).await;
     app.administrator().await.workspace("acme", json!({})).await;
     let eve = app.operator("eve@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;
@@ -41,7 +41,7 @@ async fn it_is_filled_in_for_this_service(engine: Engine) {
     }
 }
 
-async fn errors_have_the_words_of_the_service(engine: Engine) {
+async fn errors_are_quoted_as_the_service_words_them(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (root, admin) = (app.platform_admin().await, app.administrator().await);
     admin.product("gst", json!({})).await;
@@ -91,7 +91,7 @@ async fn errors_have_the_words_of_the_service(engine: Engine) {
         );
         assert!(text.contains(&status.to_string()) && text.contains(&code));
     }
-    // Of these the page has the part that is always the same.
+    // Of these two errors, the page has the part that is always the same.
     let (_, _, scope) = said(token, &with(&[("scope", "tax")])).await;
     assert!(
         scope.ends_with("leave scope out to get all that is granted")
@@ -133,8 +133,8 @@ async fn errors_have_the_words_of_the_service(engine: Engine) {
     assert!(text.contains("the token is not valid: get a new one"));
 }
 
-/// The texts for credentials that are malformed are all on the page.
-async fn every_fault_of_a_secret_is_there(engine: Engine) {
+/// The page has all texts for malformed credentials.
+async fn every_fault_of_a_secret_is_on_the_page(engine: Engine) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oauth/authenticate/refused.rs");
     let source = fs::read_to_string(source).unwrap();
     let faults = source.split("fn fault(").nth(1).unwrap().split("\n}").next().unwrap();

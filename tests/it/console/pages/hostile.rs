@@ -1,16 +1,20 @@
-//! Hostile text in every field that these pages take or show.
+//! Hostile text in every field, path and query of the pages in this folder.
 
 use serde_json::json;
 
 use super::{fill, form_at};
 use crate::support::{Engine, TestApp, on_both_engines};
 
-on_both_engines!(text_is_only_text, what_hides_or_breaks_lines_is_refused, addresses_are_only_addresses);
+on_both_engines!(
+    hostile_text_is_shown_as_text,
+    invisible_characters_line_breaks_and_invalid_values_are_refused,
+    hostile_paths_and_queries_do_no_harm,
+);
 
 const HOSTILE: &str =
     "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}${7*7}=cmd|' /C calc'!A0";
 
-async fn text_is_only_text(engine: Engine) {
+async fn hostile_text_is_shown_as_text(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (root, admin) = (app.platform_admin().await, app.administrator().await);
     let named = [("name", HOSTILE), ("description", HOSTILE)];
@@ -62,7 +66,7 @@ async fn text_is_only_text(engine: Engine) {
     }
 }
 
-async fn what_hides_or_breaks_lines_is_refused(engine: Engine) {
+async fn invisible_characters_line_breaks_and_invalid_values_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     app.administrator().await.workspace("acme", json!({})).await;
@@ -76,9 +80,9 @@ async fn what_hides_or_breaks_lines_is_refused(engine: Engine) {
             let fields = [&needed[..], &[("name", value)]].concat();
             let page = fill(&root, path, &fields).await.must_be(422);
             assert!(page.html.contains("id=\"name-error\""), "{path} {value:?}: {}", page.text());
-            assert!(page.html.contains("autofocus"), "the list of problems is focused");
+            assert!(page.html.contains("autofocus"), "the list of problems has the focus");
         }
-        // The second field is the id, the code or the address.
+        // The other field that is checked: the code, the id or the email address.
         let (first, _) = needed[0];
         for value in ["a b", "ü", "../x", "<script>", long.as_str()] {
             let fields = [&needed[..], &[("name", "New"), (first, value)]].concat();
@@ -94,7 +98,7 @@ async fn what_hides_or_breaks_lines_is_refused(engine: Engine) {
     assert_eq!(app.database.number("SELECT COUNT(*) FROM products").await, 0);
 }
 
-async fn addresses_are_only_addresses(engine: Engine) {
+async fn hostile_paths_and_queries_do_no_harm(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     for path in [
@@ -122,7 +126,7 @@ async fn addresses_are_only_addresses(engine: Engine) {
         root.get(&format!("/console/{page}?after=%00")).await.must_be(400);
         root.get(&format!("/console/{page}?done=%3Cscript%3E")).await.must_be(200);
     }
-    // A form that names more roles than there are is answered.
+    // A form with 900 roles gets an error page.
     let page = root.get("/console/operators/new").await.must_be(200);
     let form = form_at(&page, "/console/operators/new").with("name", "Ann").with("email", "ann@acme.example");
     let many = (0..900).fold(form, |form, n| form.and("role", &format!("workspace_admin:w{n}")));

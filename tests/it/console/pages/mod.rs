@@ -1,4 +1,4 @@
-//! The pages beside those of API clients.
+//! The pages of the console, except those of one API client.
 
 mod access;
 mod audit;
@@ -23,14 +23,14 @@ fn form_at(page: &Page, action: &str) -> HtmlForm {
     form.unwrap_or_else(|| panic!("no form for {action} on {}: {}", page.path, page.text()))
 }
 
-/// Gets a page and sends its form for the same address, filled in.
+/// Gets a page, fills in its form that is sent to the same address, and sends it.
 async fn fill(browser: &Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
     let page = browser.get(path).await.must_be(200);
     let form = fields.iter().fold(form_at(&page, path), |form, (name, value)| form.with(name, value));
     browser.send(&form).await
 }
 
-/// What is said beside a field.
+/// The error beside a field.
 #[track_caller]
 fn error_at(page: &Page, field: &str) -> String {
     let opening = format!("id=\"{field}-error\"><span class=\"visually-hidden\">Error: </span>");

@@ -6,9 +6,13 @@ use serde_json::json;
 use super::form_at;
 use crate::support::{Engine, TestApp, on_both_engines};
 
-on_both_engines!(every_living_one_is_listed, one_is_revoked, a_viewer_looks_and_does_not_revoke);
+on_both_engines!(
+    every_live_token_that_never_expires_is_listed,
+    a_token_is_revoked_from_the_list,
+    a_viewer_can_look_but_not_revoke,
+);
 
-async fn every_living_one_is_listed(engine: Engine) {
+async fn every_live_token_that_never_expires_is_listed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (root, admin) = (app.platform_admin().await, app.administrator().await);
     let empty = root.get("/console/never-expiring").await.must_be(200);
@@ -34,7 +38,7 @@ async fn every_living_one_is_listed(engine: Engine) {
         "GST",
         "fin@acme.example",
         "Nobody",
-        "asked for by itself",
+        "by the client itself",
         "by API client bootstrap",
         "Never",
         "3 tokens in all",
@@ -60,7 +64,7 @@ async fn every_living_one_is_listed(engine: Engine) {
     assert!(later.says("not for 90 days"), "{}", later.text());
 }
 
-async fn one_is_revoked(engine: Engine) {
+async fn a_token_is_revoked_from_the_list(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (root, admin) = (app.platform_admin().await, app.administrator().await);
     admin.product("gst", json!({})).await;
@@ -91,7 +95,7 @@ async fn one_is_revoked(engine: Engine) {
     root.send(&form_at(&page, &here)).await.must_be(303);
 }
 
-async fn a_viewer_looks_and_does_not_revoke(engine: Engine) {
+async fn a_viewer_can_look_but_not_revoke(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

@@ -9,14 +9,14 @@ use crate::support::{Browser, Engine, HtmlForm, Page, TestApp, on_both_engines};
 on_both_engines!(
     an_operator_is_invited_by_a_link_that_is_shown_once,
     an_invitation_that_is_sent_again_invites_nobody_twice,
-    what_is_wrong_is_said_beside_the_field,
-    roles_are_changed_and_end_the_sessions,
+    errors_are_shown_beside_their_fields,
+    a_change_of_roles_ends_the_sessions,
     a_new_setup_link_replaces_the_old_one,
     an_operator_is_disabled_enabled_and_deleted,
-    the_last_platform_administrator_stays,
+    the_last_platform_administrator_cannot_be_removed,
     roles_from_a_provider_are_read_only,
-    an_operator_whose_ways_are_not_enough_is_not_invited_again,
-    nothing_of_operators_is_changed_without_a_fresh_sign_in,
+    an_operator_who_lacks_a_second_factor_is_shown_as_unable_to_sign_in,
+    operators_are_changed_only_after_a_fresh_sign_in,
 );
 
 const NEW: &str = "/console/operators/new";
@@ -56,7 +56,7 @@ async fn an_operator_is_invited_by_a_link_that_is_shown_once(engine: Engine) {
     let link = shown.by_id("link");
     assert!(link.starts_with(&format!("{}/console/setup/", app.base)), "{link}");
     assert!(shown.says("To Ann (ann@acme.example)"), "{}", shown.text());
-    // Reloaded, and in another tab, it is the same; for another sign-in it does not exist.
+    // After a reload the link is the same. In another session the page does not exist.
     assert_eq!(root.get(&here).await.by_id("link"), link);
     app.signed_in("root@example.com").await.get(&here).await.must_be(404);
     let setup = app.core.services.operators.setup(&token_of(&shown)).await.unwrap().unwrap();
@@ -70,7 +70,7 @@ async fn an_operator_is_invited_by_a_link_that_is_shown_once(engine: Engine) {
     }
     let gone = root.get(&here).await.must_be(410);
     assert!(gone.says("Confirmed at") && !gone.html.contains(&link), "{}", gone.text());
-    // Storing it again changes nothing, and the link still serves.
+    // Confirming again changes nothing, and the link still works.
     root.send(&form_at(&shown, &format!("{here}/stored"))).await.must_be(303);
     assert!(app.core.services.operators.setup(&token_of(&shown)).await.unwrap().is_some());
     let stored = app.database.session().await.everything().await;
@@ -88,13 +88,13 @@ async fn an_invitation_that_is_sent_again_invites_nobody_twice(engine: Engine) {
         first
     );
     assert_eq!(app.database.number("SELECT COUNT(*) FROM operators").await, 2);
-    // Ten minutes later it is erased by itself.
+    // After ten minutes the link is erased without a confirmation.
     app.clock.advance(601);
     let fresh = root.get(&first).await.must_be(410);
     assert!(fresh.says("Erased at"), "{}", fresh.text());
 }
 
-async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
+async fn errors_are_shown_beside_their_fields(engine: Engine) {
     let app = furnished(engine).await;
     let root = app.platform_admin().await;
     for (field, value, at, words) in [
@@ -113,7 +113,7 @@ async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
         assert!(error_at(&page, at).contains(words), "{field}: {}", page.text());
     }
     assert_eq!(app.database.number("SELECT COUNT(*) FROM operators").await, 1);
-    // The same when one is changed.
+    // The same when an operator is changed.
     app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
     let here = address(&root, "ann").await;
     let form = form_at(&root.get(&here).await.must_be(200), &here);
@@ -123,7 +123,7 @@ async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
     assert!(error_at(&page, "roles").contains("role. To take all of them away, disable"), "{}", page.text());
 }
 
-async fn roles_are_changed_and_end_the_sessions(engine: Engine) {
+async fn a_change_of_roles_ends_the_sessions(engine: Engine) {
     let app = furnished(engine).await;
     let root = app.platform_admin().await;
     let ann = app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
@@ -140,7 +140,7 @@ async fn roles_are_changed_and_end_the_sessions(engine: Engine) {
     assert_eq!(ann.get("/console/workspaces/acme").await.status, 303, "signed out");
     let list = root.get("/console/operators").await;
     assert!(list.says("Viewer of acme") && list.says("Viewer of other"), "{}", list.text());
-    // A page that was opened before the change.
+    // The form of a page that was opened before the change is refused.
     let late = root.send(&form_at(&same, &here)).await.must_be(409);
     assert!(late.says("Somebody changed this in the meantime"), "{}", late.text());
 }
@@ -179,10 +179,10 @@ async fn an_operator_is_disabled_enabled_and_deleted(engine: Engine) {
     root.get(&here).await.must_be(404);
 }
 
-async fn the_last_platform_administrator_stays(engine: Engine) {
+async fn the_last_platform_administrator_cannot_be_removed(engine: Engine) {
     let app = furnished(engine).await;
     let root = app.platform_admin().await;
-    // Invited, but not able to sign in yet.
+    // A second platform administrator is invited, but cannot sign in yet.
     root.send(&invitation(&root).await.with("platform_admin", "yes")).await.must_be(303);
     let here = address(&root, "root").await;
     let page = root.get(&here).await.must_be(200);
@@ -223,7 +223,7 @@ async fn roles_from_a_provider_are_read_only(engine: Engine) {
     );
 }
 
-async fn an_operator_whose_ways_are_not_enough_is_not_invited_again(engine: Engine) {
+async fn an_operator_who_lacks_a_second_factor_is_shown_as_unable_to_sign_in(engine: Engine) {
     let app = furnished(engine).await;
     let root = app.platform_admin().await;
     root.send(&invitation(&root).await).await.must_be(303);
@@ -240,10 +240,10 @@ async fn an_operator_whose_ways_are_not_enough_is_not_invited_again(engine: Engi
     let page = root.get(&address(&root, "Ann").await).await.must_be(200);
     assert!(page.says(&format!("Cannot sign in: {why}")), "{}", page.text());
     assert!(page.says("For an operator who has lost all ways to sign in."), "{}", page.text());
-    assert!(page.says("Anyone who has the link becomes this operator."), "{}", page.text());
+    assert!(page.says("Anyone who uses the link becomes this operator."), "{}", page.text());
 }
 
-async fn nothing_of_operators_is_changed_without_a_fresh_sign_in(engine: Engine) {
+async fn operators_are_changed_only_after_a_fresh_sign_in(engine: Engine) {
     let app = furnished(engine).await;
     let root = app.platform_admin().await;
     app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;

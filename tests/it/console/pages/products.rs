@@ -1,4 +1,4 @@
-//! Products: created, changed and deleted by platform administrators, read by those of a workspace.
+//! Products: created, changed and deleted by platform administrators, and listed for administrators of a workspace.
 
 use mintmark::model::operator::Role;
 use serde_json::json;
@@ -8,9 +8,9 @@ use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     a_product_is_created_changed_and_deleted,
-    what_is_wrong_is_said_beside_the_field,
-    a_product_that_is_granted_stays,
-    two_who_change_one_do_not_overwrite_each_other,
+    errors_are_shown_beside_their_fields,
+    a_granted_product_cannot_be_deleted,
+    two_changes_of_a_product_do_not_overwrite_each_other,
     a_workspace_sees_what_it_may_grant,
 );
 
@@ -71,7 +71,7 @@ async fn a_product_is_created_changed_and_deleted(engine: Engine) {
     root.get(&here).await.must_be(404);
 }
 
-async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
+async fn errors_are_shown_beside_their_fields(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     app.administrator().await.product("gst", json!({"name": "GST"})).await;
@@ -94,7 +94,7 @@ async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
     assert_eq!(app.database.number("SELECT COUNT(*) FROM products").await, 1);
 }
 
-async fn a_product_that_is_granted_stays(engine: Engine) {
+async fn a_granted_product_cannot_be_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     let admin = app.administrator().await;
@@ -110,13 +110,13 @@ async fn a_product_that_is_granted_stays(engine: Engine) {
         page.text()
     );
     assert!(page.forms().iter().all(|form| !form.action.ends_with("/delete")));
-    // The form of a page that was opened before.
+    // The form of a page that was opened before the grant is refused.
     let refused = root.send(&form).await.must_be(409);
     assert!(refused.says("1 API client is granted the product"), "{}", refused.text());
     root.get("/console/products/gst").await.must_be(200);
 }
 
-async fn two_who_change_one_do_not_overwrite_each_other(engine: Engine) {
+async fn two_changes_of_a_product_do_not_overwrite_each_other(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     app.administrator().await.product("gst", json!({"name": "GST"})).await;

@@ -1,4 +1,4 @@
-//! Each reading on a page of what is shown once, and each download of it, leaves an event, without the secret.
+//! Each time that a page shows a secret, and each time that it is downloaded, is an audit event, without the secret itself.
 
 use mintmark::model::operator::Role;
 use serde_json::{Value, json};
@@ -8,10 +8,10 @@ use super::{fill, form_at};
 use crate::support::{Administrator, Browser, Engine, Page, TestApp, on_both_engines};
 
 on_both_engines!(
-    each_reading_of_a_secret_is_an_event,
-    what_is_erased_or_of_somebody_else_leaves_none,
-    tokens_webhook_keys_and_setup_links_too,
-    what_cannot_be_recorded_is_not_shown,
+    each_time_a_secret_is_shown_is_an_event,
+    a_secret_that_is_not_shown_leaves_no_event,
+    tokens_webhook_keys_and_setup_links_leave_events_too,
+    a_secret_is_not_shown_if_the_event_cannot_be_recorded,
 );
 
 /// The events `secret.shown`, the oldest first.
@@ -20,7 +20,7 @@ async fn shown(admin: &Administrator<'_>) -> Vec<Value> {
     list["items"].as_array().unwrap().iter().rev().cloned().collect()
 }
 
-/// Checks that an event is about this answer, and does not have the secret of it.
+/// Checks that an event is about this reply, and does not contain the secret that the reply shows.
 #[track_caller]
 fn is_of(event: &Value, answer: &Page, secret: &str, what: &str, given_as: &str) {
     assert_eq!(event["detail"], json!({"what": what, "as": given_as}));
@@ -38,7 +38,7 @@ async fn operator_id(app: &TestApp, email: &str) -> String {
     app.database.session().await.texts(&id).await.remove(0)
 }
 
-async fn each_reading_of_a_secret_is_an_event(engine: Engine) {
+async fn each_time_a_secret_is_shown_is_an_event(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let hook = json!({"url": "https://hooks.example/", "events": ["secret.*"]});
@@ -62,7 +62,7 @@ async fn each_reading_of_a_secret_is_an_event(engine: Engine) {
         assert_eq!((&event["actor"], &event["workspace_id"]), (&json!(actor), &json!("acme")));
         assert_eq!((&event["client_id"], &event["target"]), (&json!(client_id), &json!(secret_id)));
     }
-    // Two at once are two.
+    // Two requests at the same time are two events.
     let (path, tab) = (page.path.clone(), browser.tab());
     let (one, other) = tokio::join!(browser.get(&path), tab.get(&path));
     assert_eq!(
@@ -70,7 +70,7 @@ async fn each_reading_of_a_secret_is_an_event(engine: Engine) {
         (secret.clone(), secret)
     );
     assert_eq!(shown(&admin).await.len(), 6);
-    // It is news for webhooks that name it, and no mail.
+    // Each event goes to the webhook that subscribes to it, and causes no mail.
     let sent = "SELECT COUNT(*) FROM deliveries WHERE channel = 'webhook' AND kind = 'secret.shown'";
     assert_eq!((app.database.number(sent).await, app.database.number(mails).await), (6, before));
     let history = browser.get(&format!("{}/history", client_of(&page))).await.must_be(200);
@@ -81,7 +81,7 @@ async fn each_reading_of_a_secret_is_an_event(engine: Engine) {
     );
 }
 
-async fn what_is_erased_or_of_somebody_else_leaves_none(engine: Engine) {
+async fn a_secret_that_is_not_shown_leaves_no_event(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let browser = ann(&app).await;
@@ -106,7 +106,7 @@ async fn what_is_erased_or_of_somebody_else_leaves_none(engine: Engine) {
     assert_eq!(shown(&admin).await.len(), 2);
 }
 
-async fn tokens_webhook_keys_and_setup_links_too(engine: Engine) {
+async fn tokens_webhook_keys_and_setup_links_leave_events_too(engine: Engine) {
     let app = TestApp::start_with(engine, "outbound.allow = [\"127.0.0.1\"]").await;
     let admin = furnish(&app).await;
     let root = app.platform_admin().await;
@@ -155,7 +155,7 @@ async fn tokens_webhook_keys_and_setup_links_too(engine: Engine) {
         assert_eq!([&event["workspace_id"], &event["client_id"], &event["target"]], of, "{what}");
     }
     assert_eq!(events.len(), 6);
-    // Confirmed, they are gone, and leave no more.
+    // After they are confirmed, they are not shown, and there are no more events.
     for (page, stored) in [(&keys, "/stored"), (&link, "/stored")] {
         root.submit(&page.form(stored)).await.must_be(200);
         root.get(&page.path).await.must_be(410);
@@ -169,7 +169,7 @@ async fn tokens_webhook_keys_and_setup_links_too(engine: Engine) {
     }
 }
 
-async fn what_cannot_be_recorded_is_not_shown(engine: Engine) {
+async fn a_secret_is_not_shown_if_the_event_cannot_be_recorded(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let browser = ann(&app).await;

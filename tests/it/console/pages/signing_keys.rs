@@ -1,4 +1,4 @@
-//! Signing keys: their phases, a new one, and the end of one with its tokens.
+//! Signing keys: their phases, creating a new one, and deleting one together with its tokens.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::{Engine, TestApp, on_both_engines};
 on_both_engines!(
     keys_are_listed_and_rotated,
     a_key_is_deleted_with_its_tokens,
-    nothing_of_keys_is_changed_without_a_fresh_sign_in,
+    keys_are_changed_only_after_a_fresh_sign_in,
 );
 
 const NEW: &str = "/console/signing-keys/new";
@@ -17,7 +17,8 @@ async fn keys_are_listed_and_rotated(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     let list = root.get("/console/signing-keys").await.must_be(200);
-    for words in ["For tokens that expire", "For tokens that never expire", "ES256", "Active", "signs since"]
+    for words in
+        ["For tokens that expire", "For tokens that never expire", "ES256", "Active", "signing since"]
     {
         assert!(list.says(words), "{words}: {}", list.text());
     }
@@ -33,7 +34,7 @@ async fn keys_are_listed_and_rotated(engine: Engine) {
     );
     let bad = fill(&root, NEW, &[("alg", "none")]).await.must_be(422);
     assert!(error_at(&bad, "alg").contains("must be ES256"), "{}", bad.text());
-    // The pending one has signed nothing, so it is deleted without ado.
+    // The pending key has signed nothing, so the form to delete it has no box to tick.
     let admin = app.administrator().await;
     let keys: serde_json::Value = admin.get("/v1/signing-keys").await.json().await.unwrap();
     let pending = keys["items"].as_array().unwrap().iter().find(|key| key["phase"] == "pending").unwrap();
@@ -74,7 +75,7 @@ async fn a_key_is_deleted_with_its_tokens(engine: Engine) {
     assert!(list.says("Active"), "a successor signs at once: {}", list.text());
 }
 
-async fn nothing_of_keys_is_changed_without_a_fresh_sign_in(engine: Engine) {
+async fn keys_are_changed_only_after_a_fresh_sign_in(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     let page = root.get(NEW).await.must_be(200);

@@ -1,4 +1,4 @@
-//! Webhooks: created by those who administer a workspace, with a secret that is shown once; tried, and sent again.
+//! Webhooks: created by administrators of a workspace, with a secret that is shown once; tested; and deliveries sent again.
 
 use mintmark::kernel::Manager;
 use mintmark::ledger::AuditFilter;
@@ -11,10 +11,10 @@ use super::{error_at, fill, form_at};
 use crate::support::{Browser, Engine, Page, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_webhook_is_created_tried_and_deleted,
-    what_is_wrong_is_said_beside_the_field,
+    a_webhook_is_created_tested_and_deleted,
+    errors_are_shown_beside_their_fields,
     keys_are_replaced_and_shown_once,
-    a_viewer_reads_and_the_platform_chooses,
+    a_viewer_only_reads_and_a_platform_administrator_chooses_the_workspace,
     a_webhook_is_changed_disabled_and_enabled,
 );
 
@@ -34,7 +34,7 @@ async fn ann(app: &TestApp) -> Browser<'_> {
     app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await
 }
 
-/// Creates a webhook and says that its secret is stored; the page of the webhook.
+/// Creates a webhook and confirms that its secret is stored. Returns the page of the webhook.
 async fn created(browser: &Browser<'_>) -> Page {
     let made = fill(browser, NEW, &[("url", URL), ("events", "client.*\nsecret.created")]).await;
     let shown = browser.get(&made.location()).await.must_be(200);
@@ -42,7 +42,7 @@ async fn created(browser: &Browser<'_>) -> Page {
     browser.submit(&form_at(&shown, &stored)).await.must_be(200)
 }
 
-async fn a_webhook_is_created_tried_and_deleted(engine: Engine) {
+async fn a_webhook_is_created_tested_and_deleted(engine: Engine) {
     let app = furnished(engine).await;
     let ann = ann(&app).await;
     let empty = ann.get(LIST).await.must_be(200);
@@ -55,7 +55,7 @@ async fn a_webhook_is_created_tried_and_deleted(engine: Engine) {
     let shown = ann.get(&here).await.must_be(200);
     let secret = shown.by_id("secret");
     assert!(secret.starts_with("whsec_") && shown.says("whpk_"), "{}", shown.text());
-    // Reloaded it is the same; for another sign-in it does not exist.
+    // After a reload the secret is the same. In another session the page does not exist.
     assert_eq!(ann.get(&here).await.by_id("secret"), secret);
     app.signed_in("ann@acme.example").await.get(&here).await.must_be(404);
     let page = ann.submit(&form_at(&shown, &format!("{here}/stored"))).await.must_be(200);
@@ -69,7 +69,11 @@ async fn a_webhook_is_created_tried_and_deleted(engine: Engine) {
     assert!(gone.says("Replace the keys of the webhook"), "{}", gone.text());
 
     let webhook = page.path.split('?').next().unwrap().to_owned();
-    assert!(page.says("Nothing was sent yet"), "it names no event of webhooks: {}", page.text());
+    assert!(
+        page.says("Nothing was sent yet"),
+        "it does not subscribe to the event of its own creation: {}",
+        page.text()
+    );
     let tested = ann.submit(&form_at(&page, &format!("{webhook}/test"))).await.must_be(200);
     assert!(tested.says("A test is on its way") && tested.says("not tried yet"), "{}", tested.text());
     app.worker.run_once().await.unwrap();
@@ -77,7 +81,7 @@ async fn a_webhook_is_created_tried_and_deleted(engine: Engine) {
     assert!(list.says("webhook.test") && list.says("next in"), "{}", list.text());
     assert!(list.says("It is failing"), "{}", list.text());
     let all = ann.open("/console/webhooks").await.must_be(200);
-    assert!(all.says("Failing since") && !all.says("Active"), "{}", all.text());
+    assert!(all.says("Failing first failed") && !all.says("Active"), "{}", all.text());
     let delivery = ann.get(&list.link("webhook.test")).await.must_be(200);
     for words in
         ["Next attempt", "1 attempt", "What went wrong", "\"type\": \"webhook.test\"", "No body is kept"]
@@ -93,7 +97,7 @@ async fn a_webhook_is_created_tried_and_deleted(engine: Engine) {
     ann.get(&webhook).await.must_be(404);
 }
 
-async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
+async fn errors_are_shown_beside_their_fields(engine: Engine) {
     let app = furnished(engine).await;
     let ann = ann(&app).await;
     for (field, value, words) in [
@@ -109,7 +113,7 @@ async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
         let page = fill(&ann, NEW, &[("url", URL), (field, value)]).await.must_be(422);
         let said = error_at(&page, field).to_lowercase();
         assert!(said.contains(&words.to_lowercase()), "{field}={value}: {said}");
-        assert_eq!(form_at(&page, NEW).value(field).replace("\r\n", "\n"), value, "what was typed stays");
+        assert_eq!(form_at(&page, NEW).value(field).replace("\r\n", "\n"), value, "what was typed is kept");
     }
     let change = WebhookChange { url: Member::Value(URL.to_owned()), ..WebhookChange::default() };
     for _ in 0..20 {
@@ -129,11 +133,11 @@ async fn keys_are_replaced_and_shown_once(engine: Engine) {
     let webhook = page.path.split('?').next().unwrap().to_owned();
     let form = form_at(&page, &format!("{webhook}/secrets"));
     let first = ann.send(&form).await.location();
-    // Sent twice, it replaces once.
+    // Sent twice, the form replaces the keys once.
     assert_eq!(ann.send(&form).await.location(), first);
     let shown = ann.get(&first).await.must_be(200);
     assert!(
-        shown.says("sign too for 24 hours") && shown.by_id("secret").starts_with("whsec_"),
+        shown.says("also sign for another 24 hours") && shown.by_id("secret").starts_with("whsec_"),
         "{}",
         shown.text()
     );
@@ -144,7 +148,7 @@ async fn keys_are_replaced_and_shown_once(engine: Engine) {
     assert_eq!(events.items.len(), 1);
 }
 
-async fn a_viewer_reads_and_the_platform_chooses(engine: Engine) {
+async fn a_viewer_only_reads_and_a_platform_administrator_chooses_the_workspace(engine: Engine) {
     let app = furnished(engine).await;
     created(&ann(&app).await).await;
     let eve = app.operator("eve@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;
@@ -176,7 +180,7 @@ async fn a_webhook_is_changed_disabled_and_enabled(engine: Engine) {
         "{}",
         changed.text()
     );
-    // Two who change one do not overwrite each other.
+    // The form of a page that was opened before the change is refused.
     ann.send(&form.with("description", "Mine")).await.must_be(409);
     let disabled = ann.submit(&form_at(&changed, &format!("{webhook}/disable"))).await.must_be(200);
     assert!(disabled.says("Somebody disabled it") && !disabled.says("Send a test"), "{}", disabled.text());

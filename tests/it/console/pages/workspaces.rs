@@ -8,12 +8,12 @@ use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     a_workspace_is_created_and_changed,
-    what_is_wrong_is_said_beside_the_field,
+    errors_are_shown_beside_their_fields,
     a_workspace_is_suspended_and_resumed,
-    a_workspace_is_deleted_by_its_id_after_a_fresh_sign_in,
+    deleting_a_workspace_needs_its_id_typed_and_a_fresh_sign_in,
     products_that_are_granted_stay_allowed,
-    its_administrator_changes_its_name,
-    the_built_in_workspace_stays,
+    an_administrator_of_the_workspace_changes_only_its_name,
+    the_built_in_workspace_cannot_be_suspended_or_deleted,
 );
 
 const NEW: &str = "/console/workspaces/new";
@@ -51,16 +51,16 @@ async fn a_workspace_is_created_and_changed(engine: Engine) {
         ),
         (&json!("Acme"), &json!("All plants"), &json!(["gst"]), &json!(false))
     );
-    // Sent again as it is, nothing changes.
+    // Sent again unchanged, the form changes nothing.
     let page = root.submit(&form_at(&page, &here)).await.must_be(200);
     assert!(page.says("Nothing was different"), "{}", page.text());
-    // A list that names a product which is gone keeps it until somebody takes it out.
+    // An allowed product that was deleted stays in the list until somebody removes it.
     assert_eq!(admin.delete("/v1/products/gst").await.status(), 204);
     let page = root.get(&here).await.must_be(200);
     assert!(page.says("gst (deleted)"), "{}", page.text());
 }
 
-async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
+async fn errors_are_shown_beside_their_fields(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     app.administrator().await.workspace("acme", json!({})).await;
@@ -93,7 +93,7 @@ async fn a_workspace_is_suspended_and_resumed(engine: Engine) {
         page.text()
     );
     assert_eq!(app.token(&client, &[]).await.status(), 401);
-    // Its own people are not let in, and learn why.
+    // The operators of the workspace are refused, and the pages say why.
     let own = ann.get("/console/workspaces").await.must_be(200);
     assert!(own.says("Suspended") && own.says("ask a platform administrator"), "{}", own.text());
     let stopped = ann.get("/console/workspaces/acme").await.must_be(403);
@@ -105,7 +105,7 @@ async fn a_workspace_is_suspended_and_resumed(engine: Engine) {
     ann.get("/console/workspaces/acme").await.must_be(200);
 }
 
-async fn a_workspace_is_deleted_by_its_id_after_a_fresh_sign_in(engine: Engine) {
+async fn deleting_a_workspace_needs_its_id_typed_and_a_fresh_sign_in(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (root, admin) = (app.platform_admin().await, app.administrator().await);
     admin.product("gst", json!({})).await;
@@ -147,7 +147,7 @@ async fn products_that_are_granted_stay_allowed(engine: Engine) {
     assert!(error_at(&page, "products").contains("gst (1)"), "{}", page.text());
 }
 
-async fn its_administrator_changes_its_name(engine: Engine) {
+async fn an_administrator_of_the_workspace_changes_only_its_name(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({"name": "Acme"})).await;
@@ -155,7 +155,7 @@ async fn its_administrator_changes_its_name(engine: Engine) {
     let ann = app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
     let page = ann.get(here).await.must_be(200);
     assert!(!page.says("Danger zone") && !page.says("Products that its API clients"), "{}", page.text());
-    // What the form of a platform administrator has is not taken from others.
+    // Fields that only the form of a platform administrator has are ignored.
     let form =
         form_at(&page, here).with("name", "Acme Ltd").with("products", "some").with("description", "x");
     ann.send(&form).await.must_be(303);
@@ -171,7 +171,7 @@ async fn its_administrator_changes_its_name(engine: Engine) {
     assert!(page.forms().iter().all(|form| form.action != here));
 }
 
-async fn the_built_in_workspace_stays(engine: Engine) {
+async fn the_built_in_workspace_cannot_be_suspended_or_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     let page = root.get("/console/workspaces/platform").await.must_be(200);

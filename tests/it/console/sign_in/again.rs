@@ -1,22 +1,22 @@
-//! A fresh sign-in before what is protected.
+//! A fresh sign-in is asked for before pages that change the account.
 
 use super::super::person::{PASSWORD, Person, named_app, named_browser, options};
 use crate::support::{Browser, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    after_five_minutes_it_is_asked_again_with_the_password,
+    after_five_minutes_the_password_is_asked_for_again,
     a_passkey_confirms_too,
     a_passkey_of_somebody_else_does_not_confirm,
 );
 
-async fn after_five_minutes_it_is_asked_again_with_the_password(engine: Engine) {
+async fn after_five_minutes_the_password_is_asked_for_again(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &browser).await;
     app.clock.advance(240);
     let form = browser.get("/console/account/password").await.must_be(200).form("/account/password");
     app.clock.advance(60);
-    // The account itself is shown, what changes it is not.
+    // The account is still shown, but not the pages that change it.
     browser.get("/console/account").await.must_be(200);
     let asked = browser.get("/console/account/password").await;
     assert_eq!(asked.location(), "/console/sign-in/again?next=%2Fconsole%2Faccount%2Fpassword");
@@ -26,7 +26,7 @@ async fn after_five_minutes_it_is_asked_again_with_the_password(engine: Engine) 
     let form = page.form("/sign-in/again");
     let page = browser.send(&form).await.must_be(422);
     assert_eq!(page.by_id("password-error"), "Error: Enter your password.");
-    // What is wrong is not said.
+    // The error does not say which of the two is wrong.
     for (password, code) in [("some other password", ada.code(&app)), (PASSWORD, "123456".to_owned())] {
         let page =
             browser.send(&form.clone().with("password", password).with("code", &code)).await.must_be(422);
@@ -37,10 +37,10 @@ async fn after_five_minutes_it_is_asked_again_with_the_password(engine: Engine) 
         browser.submit(&form.with("password", PASSWORD).with("code", &ada.code(&app))).await.must_be(200);
     assert_eq!(page.path, "/console/account/password");
     let old = browser.tab();
-    assert_ne!(browser.cookie("mintmark").unwrap(), before, "its id is renewed");
+    assert_ne!(browser.cookie("mintmark").unwrap(), before, "the session id is renewed");
     old.set_cookie("mintmark", &before);
     assert_eq!(old.get("/console/account").await.status, 303);
-    // The old password and a recovery code do as well.
+    // The password with a recovery code is accepted too.
     app.clock.advance(301);
     let page = browser.open("/console/account/password").await;
     let form = page.form("/sign-in/again").with("password", PASSWORD).with("code", &ada.codes[0]);

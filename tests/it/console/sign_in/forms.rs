@@ -1,15 +1,16 @@
-//! Forms are taken from the console's own pages only: by their token, and by what a browser says of where they come from.
+//! Forms are accepted only from pages of the console, by their CSRF token and by the headers in which a browser says where they
+//! come from.
 
 use super::super::person::{Person, password_form};
 use crate::support::{Browser, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    forms_of_a_session_are_its_own,
-    forms_before_sign_in_belong_to_a_browser,
-    a_token_is_no_cookie
+    a_form_is_accepted_only_in_its_own_session,
+    a_form_before_sign_in_is_accepted_only_from_its_own_browser,
+    a_session_cookie_opens_only_the_console
 );
 
-async fn forms_of_a_session_are_its_own(engine: Engine) {
+async fn a_form_is_accepted_only_in_its_own_session(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &browser).await;
@@ -17,7 +18,7 @@ async fn forms_of_a_session_are_its_own(engine: Engine) {
     ada.sign_in(&app, &other).await.must_be(200);
     let form = browser.get("/console/account").await.must_be(200).form("/sessions/end-others");
     let here = browser.origin().to_owned();
-    // Another site, with the cookie of the session and even with its token.
+    // From another site, with the cookie of the session and even with its CSRF token.
     for headers in [
         &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")][..],
         &[("origin", "https://evil.example")],
@@ -32,7 +33,7 @@ async fn forms_of_a_session_are_its_own(engine: Engine) {
         let page = browser.send_with(&form, headers).await.must_be(403);
         assert!(page.says("This form was not sent from the console"), "{headers:?}: {}", page.text());
     }
-    // From here, without the token, with a made-up one, with that of another session of the same operator.
+    // From the console, without the token, with a made-up one, and with that of another session of the same operator.
     let theirs = other.get("/console/account").await.form("/sessions/end-others");
     for token in ["", "AAAA", theirs.value("csrf")] {
         let page = browser.send(&form.clone().with("csrf", token)).await.must_be(403);
@@ -43,10 +44,10 @@ async fn forms_of_a_session_are_its_own(engine: Engine) {
     for headers in [&[("origin", here.as_str())][..], &[("sec-fetch-site", "same-origin")]] {
         browser.send_with(&form, headers).await.must_be(303);
     }
-    assert_eq!(other.get("/console/account").await.status, 303, "the form was sent after all");
+    assert_eq!(other.get("/console/account").await.status, 303, "the accepted form ended this session");
 }
 
-async fn forms_before_sign_in_belong_to_a_browser(engine: Engine) {
+async fn a_form_before_sign_in_is_accepted_only_from_its_own_browser(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &Browser::new(&app)).await;
     let (attacker, victim) = (Browser::new(&app), Browser::new(&app));
@@ -64,14 +65,14 @@ async fn forms_before_sign_in_belong_to_a_browser(engine: Engine) {
     assert_eq!(victim.send(&own).await.location(), "/console/sign-in/code");
 }
 
-async fn a_token_is_no_cookie(engine: Engine) {
+async fn a_session_cookie_opens_only_the_console(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     Person::new(&app, "ada@example.com").await.set_up(&app, &browser).await;
     let cookie = browser.cookie("mintmark").unwrap();
     let page = browser.get("/console/account").await.must_be(200);
     assert!(!page.html.contains(&cookie), "the cookie is not on a page");
-    // It opens the console and nothing else.
+    // The management API answers as if there were no cookie.
     let api = app.get("/v1/products").await.status();
     let with =
         app.request(reqwest::Method::GET, "/v1/products").header("cookie", format!("mintmark={cookie}"));

@@ -1,4 +1,4 @@
-//! Signing in and out, and the links by which people set up their first way in.
+//! Signing in and out, and the links with which operators set up their first way to sign in.
 
 mod again;
 mod forms;

@@ -1,25 +1,26 @@
-//! Passkeys over HTTP: made by a setup link, used without a name, and refused when they are not honest.
+//! Passkeys over HTTP: registered through a setup link, used without an email address, and refused if replayed, cloned or made
+//! for another site.
 
 use super::super::person::{Person, named_app, named_browser, options, sign_in_with};
 use crate::support::{Authenticator, Browser, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_passkey_is_made_by_a_setup_link_and_signs_in_without_a_name,
-    a_challenge_serves_once,
+    a_passkey_from_a_setup_link_signs_in_without_an_email_address,
+    a_challenge_works_once,
     a_challenge_belongs_to_one_browser,
-    a_challenge_ends,
+    a_challenge_expires,
     a_cloned_counter_is_refused_and_audited,
     a_passkey_of_another_origin_is_refused,
     a_passkey_that_nobody_registered_is_refused,
-    at_an_address_there_are_no_passkeys,
+    at_an_ip_address_passkeys_are_not_offered,
 );
 
-async fn a_passkey_is_made_by_a_setup_link_and_signs_in_without_a_name(engine: Engine) {
+async fn a_passkey_from_a_setup_link_signs_in_without_an_email_address(engine: Engine) {
     let app = named_app(engine).await;
     let ada = Person::new(&app, "ada@example.com").await;
     let mut passkey = ada.set_up_passkey(&named_browser(&app)).await;
     let browser = named_browser(&app);
-    // The field of the email address offers it too.
+    // The field for the email address offers passkeys too.
     let page = browser.get("/console/sign-in").await.must_be(200);
     assert!(page.html.contains(r#"autocomplete="username webauthn""#), "{}", page.html);
     let sent = sign_in_with(&browser, &mut passkey).await;
@@ -29,7 +30,7 @@ async fn a_passkey_is_made_by_a_setup_link_and_signs_in_without_a_name(engine: E
     assert!(page.says("Add a second one"), "one passkey is not enough: {}", page.text());
 }
 
-async fn a_challenge_serves_once(engine: Engine) {
+async fn a_challenge_works_once(engine: Engine) {
     let app = named_app(engine).await;
     let mut passkey = Person::new(&app, "ada@example.com").await.set_up_passkey(&named_browser(&app)).await;
     let browser = named_browser(&app);
@@ -37,7 +38,7 @@ async fn a_challenge_serves_once(engine: Engine) {
     let asked = options(&browser, &form).await;
     let first = browser.send(&form.clone().with("credential", &passkey.sign_in(&asked))).await;
     assert_eq!(first.location(), "/console");
-    // The same answer again, and another answer to the same challenge.
+    // A second answer to the same challenge is refused.
     let thief = browser.tab();
     thief.forget("mintmark");
     let again = passkey.sign_in(&asked);
@@ -54,7 +55,7 @@ async fn a_challenge_belongs_to_one_browser(engine: Engine) {
     let answer = passkey.sign_in(&options(&mine, &my_form).await);
     let form = thief.get("/console/sign-in").await.form("/sign-in/passkey");
     thief.send(&form.with("credential", &answer)).await.must_be(422);
-    // A challenge for a sign-in registers nothing.
+    // A challenge for signing in cannot register a passkey.
     let bob = Person::new(&app, "bob@example.com").await;
     let page = mine.get(&bob.link).await.must_be(200);
     let mut asked = options(&mine, &my_form).await;
@@ -65,7 +66,7 @@ async fn a_challenge_belongs_to_one_browser(engine: Engine) {
     assert!(page.says("The passkey could not be set up."), "{}", page.text());
 }
 
-async fn a_challenge_ends(engine: Engine) {
+async fn a_challenge_expires(engine: Engine) {
     let app = named_app(engine).await;
     let mut passkey = Person::new(&app, "ada@example.com").await.set_up_passkey(&named_browser(&app)).await;
     let browser = named_browser(&app);
@@ -114,7 +115,7 @@ async fn a_passkey_that_nobody_registered_is_refused(engine: Engine) {
     }
 }
 
-async fn at_an_address_there_are_no_passkeys(engine: Engine) {
+async fn at_an_ip_address_passkeys_are_not_offered(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     let page = browser.get("/console/sign-in").await.must_be(200);

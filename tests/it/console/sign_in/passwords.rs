@@ -1,4 +1,4 @@
-//! Signing in with a password: what is said, and where it leads.
+//! Signing in with a password: which errors are shown, and which page comes next.
 
 use mintmark::model::member::Member;
 use mintmark::model::operator::Role;
@@ -10,8 +10,8 @@ use crate::support::{Browser, Engine, TestApp, on_both_engines};
 on_both_engines!(
     a_password_and_a_code_lead_to_the_page_that_was_asked_for,
     nobody_learns_which_addresses_have_accounts,
-    what_was_left_out_is_said_beside_its_field,
-    after_sign_in_it_goes_to_the_console_and_nowhere_else,
+    a_missing_value_is_reported_beside_its_field,
+    after_sign_in_the_browser_stays_in_the_console,
     too_many_attempts_are_slowed_and_say_what_to_do,
 );
 
@@ -30,7 +30,7 @@ async fn a_password_and_a_code_lead_to_the_page_that_was_asked_for(engine: Engin
     let page = browser.submit(&page.form("/code").with("code", &ada.code(&app))).await.must_be(200);
     assert_eq!(page.path, "/console/account");
     assert!(page.says("ada@example.com"));
-    // Who is signed in does not have to do it again.
+    // With a session, the sign-in page redirects to the page in `next`.
     assert_eq!(browser.get("/console/sign-in?next=/console/account").await.location(), "/console/account");
 }
 
@@ -68,7 +68,7 @@ async fn nobody_learns_which_addresses_have_accounts(engine: Engine) {
     }
 }
 
-async fn what_was_left_out_is_said_beside_its_field(engine: Engine) {
+async fn a_missing_value_is_reported_beside_its_field(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     let page = browser.get("/console/sign-in").await.must_be(200);
@@ -85,7 +85,7 @@ async fn what_was_left_out_is_said_beside_its_field(engine: Engine) {
     assert!(page.says("mintmark operators setup-link"), "the page says what to do without a way in");
 }
 
-async fn after_sign_in_it_goes_to_the_console_and_nowhere_else(engine: Engine) {
+async fn after_sign_in_the_browser_stays_in_the_console(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &Browser::new(&app)).await;
     for next in
@@ -99,7 +99,7 @@ async fn after_sign_in_it_goes_to_the_console_and_nowhere_else(engine: Engine) {
         let sent = browser.send(&page.form("/code").with("code", &ada.code(&app))).await;
         assert_eq!(sent.location(), "/console", "{next}");
         app.clock.advance(30);
-        // The query of the page is treated the same.
+        // With a session, `next` in the query of the sign-in page is treated the same.
         let asked = format!("/console/sign-in?next={}", next.replace('\\', "%5C"));
         assert_eq!(browser.get(&asked).await.location(), "/console", "{next}");
     }

@@ -1,17 +1,17 @@
-//! The second factor: each code serves once, and the step before it does too.
+//! The second factor: each code works once, and the step between password and code ends after ten minutes.
 
 use super::super::person::{PASSWORD, Person, password_form};
 use crate::support::{Browser, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_code_of_the_app_serves_once,
-    a_recovery_code_serves_once,
+    a_code_of_the_app_works_once,
+    a_recovery_code_works_once,
     a_wrong_code_may_be_corrected,
-    the_step_between_ends,
-    where_it_is_optional_a_password_is_enough,
+    the_step_between_password_and_code_expires,
+    if_the_second_factor_is_optional_a_password_is_enough,
 );
 
-async fn a_code_of_the_app_serves_once(engine: Engine) {
+async fn a_code_of_the_app_works_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &Browser::new(&app)).await;
     let code = ada.code(&app);
@@ -27,7 +27,7 @@ async fn a_code_of_the_app_serves_once(engine: Engine) {
     }
 }
 
-async fn a_recovery_code_serves_once(engine: Engine) {
+async fn a_recovery_code_works_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &Browser::new(&app)).await;
     assert_eq!(ada.codes.len(), 10);
@@ -57,7 +57,7 @@ async fn a_wrong_code_may_be_corrected(engine: Engine) {
     let page = browser.send(&page.form("/code").with("code", "12 34")).await.must_be(422);
     let page = browser.submit(&page.form("/code").with("code", &ada.code(&app))).await.must_be(200);
     assert_eq!(page.path, "/console/account");
-    // Five wrong ones in a row are enough for a minute.
+    // Five codes may be tried at once, right or wrong: two above and three here. Then there is one try a minute.
     let browser = Browser::new(&app);
     let page = ada.send_password(&browser, PASSWORD).await;
     let mut page = browser.follow(page).await.must_be(200);
@@ -68,7 +68,7 @@ async fn a_wrong_code_may_be_corrected(engine: Engine) {
     assert!(page.says("Wait") && !page.header("retry-after").is_empty(), "{}", page.text());
 }
 
-async fn the_step_between_ends(engine: Engine) {
+async fn the_step_between_password_and_code_expires(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &Browser::new(&app)).await;
     // Without a password before it there is no page for a code.
@@ -94,7 +94,7 @@ async fn the_step_between_ends(engine: Engine) {
     assert!(browser.cookie("mintmark").is_none());
 }
 
-async fn where_it_is_optional_a_password_is_enough(engine: Engine) {
+async fn if_the_second_factor_is_optional_a_password_is_enough(engine: Engine) {
     let app = TestApp::start_with(engine, "console.second_factor = \"optional\"").await;
     let ada = Person::new(&app, "ada@example.com").await;
     let browser = Browser::new(&app);

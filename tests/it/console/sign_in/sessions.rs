@@ -10,15 +10,15 @@ use crate::support::{Browser, Engine, TestApp, on_both_engines};
 on_both_engines!(
     a_cookie_that_was_planted_opens_nothing,
     the_cookie_is_out_of_reach_of_scripts_and_other_sites,
-    a_sign_out_ends_it_at_the_server,
-    unused_it_ends_after_half_an_hour,
-    it_ends_after_twelve_hours_whatever_happens,
-    a_change_of_role_or_status_ends_it,
+    a_sign_out_ends_the_session_at_the_server,
+    an_unused_session_ends_after_half_an_hour,
+    a_session_ends_after_twelve_hours_even_if_it_is_used,
+    a_change_of_role_or_status_ends_the_session,
 );
 
 const HOUR: i64 = 3600;
 
-async fn must_be_out(browser: &Browser<'_>) {
+async fn must_be_signed_out(browser: &Browser<'_>) {
     assert!(browser.get("/console/account").await.location().starts_with("/console/sign-in?next="));
 }
 
@@ -32,8 +32,8 @@ async fn a_cookie_that_was_planted_opens_nothing(engine: Engine) {
     assert_ne!(browser.cookie("mintmark").unwrap(), planted);
     let attacker = Browser::new(&app);
     attacker.set_cookie("mintmark", &planted);
-    must_be_out(&attacker).await;
-    // A session that the browser had before does not go on beside the new one.
+    must_be_signed_out(&attacker).await;
+    // A sign-in ends the session that the browser had before.
     let before = browser.cookie("mintmark").unwrap();
     let other = Browser::new(&app);
     let page = ada.send_password(&other, super::super::person::PASSWORD).await;
@@ -41,7 +41,7 @@ async fn a_cookie_that_was_planted_opens_nothing(engine: Engine) {
     other.set_cookie("mintmark", &before);
     other.submit(&page.form("/code").with("code", &ada.code(&app))).await.must_be(200);
     assert_ne!(other.cookie("mintmark").unwrap(), before);
-    must_be_out(&browser).await;
+    must_be_signed_out(&browser).await;
 }
 
 async fn the_cookie_is_out_of_reach_of_scripts_and_other_sites(engine: Engine) {
@@ -63,7 +63,7 @@ async fn the_cookie_is_out_of_reach_of_scripts_and_other_sites(engine: Engine) {
     }
 }
 
-async fn a_sign_out_ends_it_at_the_server(engine: Engine) {
+async fn a_sign_out_ends_the_session_at_the_server(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &Browser::new(&app)).await;
     let browser = Browser::new(&app);
@@ -74,10 +74,10 @@ async fn a_sign_out_ends_it_at_the_server(engine: Engine) {
     assert_eq!(out.location(), "/console/sign-in?why=out");
     assert!(browser.cookie("mintmark").is_none());
     assert!(browser.follow(out).await.says("You are signed out."));
-    must_be_out(&kept).await;
+    must_be_signed_out(&kept).await;
 }
 
-async fn unused_it_ends_after_half_an_hour(engine: Engine) {
+async fn an_unused_session_ends_after_half_an_hour(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     Person::new(&app, "ada@example.com").await.set_up(&app, &browser).await;
@@ -86,10 +86,10 @@ async fn unused_it_ends_after_half_an_hour(engine: Engine) {
         browser.get("/console/account").await.must_be(200);
     }
     app.clock.advance(HOUR / 2);
-    must_be_out(&browser).await;
+    must_be_signed_out(&browser).await;
 }
 
-async fn it_ends_after_twelve_hours_whatever_happens(engine: Engine) {
+async fn a_session_ends_after_twelve_hours_even_if_it_is_used(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &Browser::new(&app)).await;
@@ -99,13 +99,13 @@ async fn it_ends_after_twelve_hours_whatever_happens(engine: Engine) {
         browser.get("/console/account").await.must_be(200);
     }
     app.clock.advance(HOUR / 3);
-    must_be_out(&browser).await;
+    must_be_signed_out(&browser).await;
 }
 
-async fn a_change_of_role_or_status_ends_it(engine: Engine) {
+async fn a_change_of_role_or_status_ends_the_session(engine: Engine) {
     let app = TestApp::start(engine).await;
     app.administrator().await.workspace("acme", serde_json::json!({})).await;
-    // Administrators who stay, so that the others can be changed.
+    // Another administrator, so that the changed ones are not the last.
     Person::new(&app, "root@example.com").await.set_up(&app, &Browser::new(&app)).await;
     for (email, change) in [
         (
@@ -123,6 +123,6 @@ async fn a_change_of_role_or_status_ends_it(engine: Engine) {
         let browser = Browser::new(&app);
         let ada = Person::new(&app, email).await.set_up(&app, &browser).await;
         ada.change(&app, &change).await;
-        must_be_out(&browser).await;
+        must_be_signed_out(&browser).await;
     }
 }

@@ -1,18 +1,18 @@
-//! Setup links: opened as often as one likes, used once, for a day.
+//! Setup links: they can be opened any number of times and used once, within a day.
 
 use super::super::person::{PASSWORD, Person, key_on, named_app, named_browser, sign_in_with};
 use crate::support::{Browser, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_link_serves_once,
+    a_link_works_once,
     a_link_ends_after_a_day,
     a_link_is_replaced_by_the_next,
     a_link_replaces_all_ways_in_and_ends_sessions,
-    what_is_wrong_is_said_and_the_link_still_serves,
-    every_browser_has_a_key_of_its_own,
+    errors_are_shown_beside_their_fields_and_the_link_still_works,
+    every_browser_gets_its_own_authenticator_key,
 );
 
-async fn a_link_serves_once(engine: Engine) {
+async fn a_link_works_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = Person::new(&app, "ada@example.com").await;
     // A mail scanner opens it, three times.
@@ -70,7 +70,7 @@ async fn a_link_replaces_all_ways_in_and_ends_sessions(engine: Engine) {
     ada.sign_in(&app, &named_browser(&app)).await.must_be(200);
 }
 
-async fn what_is_wrong_is_said_and_the_link_still_serves(engine: Engine) {
+async fn errors_are_shown_beside_their_fields_and_the_link_still_works(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = Person::new(&app, "ada@example.com").await;
     let browser = Browser::new(&app);
@@ -94,7 +94,7 @@ async fn what_is_wrong_is_said_and_the_link_still_serves(engine: Engine) {
     ada.set_up(&app, &browser).await;
 }
 
-async fn every_browser_has_a_key_of_its_own(engine: Engine) {
+async fn every_browser_gets_its_own_authenticator_key(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = Person::new(&app, "ada@example.com").await;
     let (scanner, browser) = (Browser::new(&app), Browser::new(&app));

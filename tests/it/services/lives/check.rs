@@ -28,7 +28,7 @@ impl World {
         let list = place.uri.rsplit('/').next().unwrap().parse().unwrap();
         let stored = self.core.services.tokens.status_list(list).await.unwrap();
         let Some(stored) = stored else {
-            assert!(!self.lives(token), "the list has ended of {token:?}, which is live");
+            assert!(!self.lives(token), "a token is live, but its list has ended: {token:?}");
             return;
         };
         let client = &self.clients[token.client];

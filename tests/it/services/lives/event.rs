@@ -22,17 +22,23 @@ pub(super) enum Event {
     Generate(usize),
     Revoke(usize),
     RevokeAll(usize),
+    /// An administrator removes the product `gst` from a client.
     TakeProduct(usize),
     Disable(usize),
     /// An administrator disables a client that has changed since it was read.
     DisableOutdated(usize),
     Enable(usize),
+    /// An administrator sets when a client expires: in this many seconds.
     EndIn(usize, i64),
+    /// An administrator removes the expiry of a client.
     EndNever(usize),
+    /// An administrator suspends the workspace of all clients.
     Suspend,
     Resume,
     Rotate(UseFor),
+    /// An administrator deletes the active key of a class and revokes its tokens.
     DeleteKey(UseFor),
+    /// This many seconds pass.
     Pass(i64),
     ApplyDueChanges,
     Housekeeping,

@@ -1,4 +1,4 @@
-//! The account of an operator: ways in, added and removed.
+//! The account of an operator: adding and removing ways in.
 
 use mintmark::kernel::Error;
 use mintmark::model::operator::Way;
@@ -11,7 +11,7 @@ use crate::support::{Engine, on_both_engines};
 on_both_engines!(
     adding_a_way_in_ends_the_other_sessions,
     the_last_way_in_stays,
-    what_is_linked_once_is_not_linked_again
+    an_identity_is_linked_to_one_operator_only
 );
 
 fn account(subject: &str) -> WayIn {
@@ -76,7 +76,7 @@ async fn the_last_way_in_stays(engine: Engine) {
     assert!(ways.passkeys.is_empty() && ways.password_set_at.is_some() && ways.totp_confirmed_at.is_some());
 }
 
-async fn what_is_linked_once_is_not_linked_again(engine: Engine) {
+async fn an_identity_is_linked_to_one_operator_only(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let operators = &services.operators;
     let one = signed_in(&services, "a@acme.example", acme_admin(), 1).await.session;

@@ -21,7 +21,7 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     a_caller_has_the_reach_and_the_permissions_of_its_role,
-    a_caller_has_the_roles_of_now,
+    a_caller_has_the_current_roles,
     an_operator_sees_what_a_client_with_the_same_permissions_sees,
 );
 
@@ -62,7 +62,7 @@ async fn a_caller_has_the_reach_and_the_permissions_of_its_role(engine: Engine) 
     }
 }
 
-async fn a_caller_has_the_roles_of_now(engine: Engine) {
+async fn a_caller_has_the_current_roles(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let operators = &services.operators;
     let session = signed_in(&services, "a@acme.example", acme_admin(), 1).await.session;

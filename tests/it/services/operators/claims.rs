@@ -14,8 +14,8 @@ use crate::support::{Engine, on_both_engines};
 on_both_engines!(
     an_operator_is_created_and_their_roles_follow_the_claims,
     claims_without_a_role_or_with_the_address_of_another_are_refused,
-    who_was_linked_by_hand_keeps_their_roles,
-    each_sign_in_is_a_use_of_the_account,
+    an_operator_linked_by_hand_keeps_their_roles,
+    each_sign_in_is_stored_as_the_last_use_of_the_account,
     claims_do_not_demote_the_last_administrator,
 );
 
@@ -65,7 +65,7 @@ async fn an_operator_is_created_and_their_roles_follow_the_claims(engine: Engine
     let [(actor, target, detail), (_, other, detail_by_hand)] = &events[..] else { panic!("{events:?}") };
     assert_eq!((actor.as_str(), target, other), ("oidc:corp", &id, &by_hand));
     let members = |detail: &Value| detail.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(members(detail), members(detail_by_hand), "one shape, however an operator was created");
+    assert_eq!(members(detail), members(detail_by_hand), "both events have the same members");
 }
 
 async fn claims_without_a_role_or_with_the_address_of_another_are_refused(engine: Engine) {
@@ -97,7 +97,7 @@ async fn claims_without_a_role_or_with_the_address_of_another_are_refused(engine
     assert_eq!(check, ClaimsCheck::Disabled);
 }
 
-async fn who_was_linked_by_hand_keeps_their_roles(engine: Engine) {
+async fn an_operator_linked_by_hand_keeps_their_roles(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let operators = &services.operators;
     let session = signed_in(&services, "a@acme.example", acme_admin(), 1).await.session;
@@ -115,7 +115,7 @@ async fn who_was_linked_by_hand_keeps_their_roles(engine: Engine) {
     assert_eq!(found.roles, acme_admin());
 }
 
-async fn each_sign_in_is_a_use_of_the_account(engine: Engine) {
+async fn each_sign_in_is_stored_as_the_last_use_of_the_account(engine: Engine) {
     let (place, services) = staffed(engine).await;
     let operators = &services.operators;
     let viewer = values(&["workspace_viewer:acme"]);
@@ -128,7 +128,7 @@ async fn each_sign_in_is_a_use_of_the_account(engine: Engine) {
         assert_eq!(identities[0].last_used_at, Some(START + day * 86_400), "day {day}");
         place.clock.advance(86_400);
     }
-    // What is refused is no use.
+    // A refused sign-in does not count as a use.
     let none = Claims { roles: &[], ..claims };
     assert_eq!(operators.operator_of_claims(&none, &here()).await.unwrap(), ClaimsCheck::NoRole);
     let storage = place.storage().await;
@@ -152,12 +152,12 @@ async fn claims_do_not_demote_the_last_administrator(engine: Engine) {
         let ClaimsCheck::SignedIn(signed_in) = check.unwrap() else { panic!() };
         operators.start_session(&signed_in, &here()).await.unwrap().unwrap()
     };
-    // Nobody else could administer the platform: they sign in, and stay what they were.
+    // Nobody else could administer the platform, so the operator signs in and keeps the role.
     let kept = sign_in(&viewer).await;
     assert_eq!((&kept.roles, kept.version), (&before.roles, before.version));
     assert!(operators.session(&session.cookie).await.unwrap().is_some(), "nothing has changed");
     assert_eq!(audited(&services, "operator.updated").await, []);
-    // One who was invited and cannot sign in yet is not enough.
+    // A second administrator who was invited and cannot sign in yet does not change that.
     let other = created(&services, "b@acme.example", vec![Role::PlatformAdmin]).await;
     assert_eq!(sign_in(&viewer).await.roles, [Role::PlatformAdmin]);
     set_up(&services, &other, 1).await;

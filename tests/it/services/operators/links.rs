@@ -1,4 +1,4 @@
-//! Setup links.
+//! Setup links: each is used once, until it expires or another link replaces it.
 
 use mintmark::kernel::Error;
 use mintmark::model::operator::{Role, Way};
@@ -12,9 +12,9 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     a_link_is_looked_at_often_and_used_once,
-    a_way_in_that_breaks_a_rule_leaves_the_link,
-    a_link_for_who_had_ways_in_replaces_them,
-    a_link_ends_with_time_and_with_its_successor,
+    a_refused_way_in_does_not_use_up_the_link,
+    using_a_new_link_replaces_earlier_ways_in,
+    a_link_ends_after_a_day_or_with_its_successor,
     of_two_who_use_a_link_one_is_served,
 );
 
@@ -48,7 +48,7 @@ async fn a_link_is_looked_at_often_and_used_once(engine: Engine) {
     assert_eq!(audited(&services, "operator.setup_link_created").await.len(), 1);
 }
 
-async fn a_way_in_that_breaks_a_rule_leaves_the_link(engine: Engine) {
+async fn a_refused_way_in_does_not_use_up_the_link(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let created = created(&services, "a@acme.example", acme_admin()).await;
     let (carried, operators) = (token(created.setup_link.url()), &services.operators);
@@ -82,7 +82,7 @@ async fn a_way_in_that_breaks_a_rule_leaves_the_link(engine: Engine) {
     assert_eq!(signed_in.way(), Way::Totp);
 }
 
-async fn a_link_for_who_had_ways_in_replaces_them(engine: Engine) {
+async fn using_a_new_link_replaces_earlier_ways_in(engine: Engine) {
     let (place, services) = staffed(engine).await;
     let operators = &services.operators;
     let created = created(&services, "a@acme.example", acme_admin()).await;
@@ -107,7 +107,7 @@ async fn a_link_for_who_had_ways_in_replaces_them(engine: Engine) {
     assert_eq!(ended, [(format!("operator:{id}"), id.to_owned(), json!({"sessions": 1}))]);
 }
 
-async fn a_link_ends_with_time_and_with_its_successor(engine: Engine) {
+async fn a_link_ends_after_a_day_or_with_its_successor(engine: Engine) {
     let (place, services) = staffed(engine).await;
     let operators = &services.operators;
     let created = created(&services, "a@acme.example", vec![Role::PlatformAdmin]).await;

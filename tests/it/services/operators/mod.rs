@@ -1,4 +1,5 @@
-//! Operators, where the console's pages are not needed: setup links, ways in, sessions, and the rules for all of them.
+//! Operators, tested without the pages of the console: setup links, ways in (`WayIn`: how an operator signs in), sessions, and
+//! the rules for all of them.
 
 mod account;
 mod callers;

@@ -1,4 +1,4 @@
-//! Signing in by password.
+//! Signing in with a password and a second factor: a code of an authenticator app or a recovery code.
 
 use mintmark::kernel::{Error, Precondition};
 use mintmark::model::member::Member;
@@ -64,7 +64,7 @@ async fn a_wrong_answer_does_not_say_which_part_was_wrong(engine: Engine) {
     assert_eq!(targets[0], ("unknown", set_up.operator_id()));
     assert_eq!(targets[1], ("unknown", "unknown"));
     assert!(!format!("{events:?}").contains("acme.example"));
-    // No entry is left out because the clock is set back.
+    // A new entry is also written when the clock was set back.
     place.clock.leap(-86_400);
     place.clock.advance(600);
     let refused = operators.check_password("b@acme.example", PASSWORD, &here()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Sessions.
+//! Sessions of operators: when they end, how they are renewed, and that their operator can list and end them.
 
 use mintmark::kernel::{Error, Precondition};
 use mintmark::model::member::Member;
@@ -18,7 +18,7 @@ on_both_engines!(
     sessions_are_listed_and_ended_by_their_operator,
     nobody_signs_in_while_disabled,
     a_state_is_taken_once,
-    what_has_ended_is_deleted,
+    sessions_links_and_states_that_have_ended_are_deleted,
 );
 
 async fn a_session_ends_when_it_is_not_used(engine: Engine) {
@@ -163,7 +163,7 @@ async fn a_state_is_taken_once(engine: Engine) {
     assert_eq!(operators.take_state("oidc", "\0").await.unwrap(), None);
 }
 
-async fn what_has_ended_is_deleted(engine: Engine) {
+async fn sessions_links_and_states_that_have_ended_are_deleted(engine: Engine) {
     let (place, services) = staffed(engine).await;
     let new = signed_in(&services, "a@acme.example", acme_admin(), 1).await;
     let _state = services.operators.new_state("oidc", b"nonce", 60).await.unwrap();

@@ -18,20 +18,20 @@ on_both_engines!(
     a_client_is_stored_with_all_members,
     a_client_is_read_with_its_live_secrets,
     a_reach_ends_at_its_workspace,
-    a_client_needs_its_workspace_and_products_and_an_id_of_its_own,
+    a_client_needs_its_workspace_and_products_and_a_unique_id,
     a_client_is_changed_under_its_lock,
     products_are_granted_and_removed,
     deleting_a_client_deletes_its_secrets_and_grants,
     pages_go_from_new_to_old,
-    the_list_is_narrowed,
+    the_list_is_filtered_by_product_and_status,
     labels_are_found_by_any_part_of_them,
     the_first_manager_is_the_oldest,
-    every_client_is_named,
-    the_slot_and_the_mode_are_changed_with_the_rest,
-    a_client_is_found_by_its_workspace_and_back,
-    who_may_hold_tokens_by_an_algorithm_is_named,
-    clients_that_ended_are_named_until_their_slots_say_so,
-    clients_without_a_slot_are_named,
+    the_ids_of_all_clients_are_listed,
+    the_slot_and_the_mode_of_active_tokens_are_changed_too,
+    clients_are_found_by_workspace_and_workspaces_by_client,
+    clients_that_may_have_tokens_of_an_algorithm_are_listed,
+    expired_clients_are_listed_until_their_slots_are_suspended,
+    clients_without_a_slot_are_listed,
 );
 
 async fn found(storage: &Storage, client_id: &str) -> ApiClient {
@@ -114,16 +114,19 @@ async fn a_reach_ends_at_its_workspace(engine: Engine) {
     assert_eq!(list(&acme, None).await, 1);
     assert_eq!(list(&acme, Some("acme")).await, 1);
     assert_eq!(list(&other, None).await, 0);
-    assert_eq!(list(&other, Some("acme")).await, 0, "a reach is not widened by asking");
+    assert_eq!(list(&other, Some("acme")).await, 0, "naming another workspace does not widen the reach");
 }
 
-async fn a_client_needs_its_workspace_and_products_and_an_id_of_its_own(engine: Engine) {
+async fn a_client_needs_its_workspace_and_products_and_a_unique_id(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
-    let homeless = ApiClient { workspace_id: "none".to_owned(), ..client("cl_2") };
-    let overgranted = ApiClient { products: vec!["none".to_owned()], ..client("cl_2") };
-    for (refused, ordinal) in
-        [(homeless, "0002"), (overgranted, "0002"), (client("cl_1"), "0002"), (client("cl_2"), "0001")]
-    {
+    let without_workspace = ApiClient { workspace_id: "none".to_owned(), ..client("cl_2") };
+    let without_product = ApiClient { products: vec!["none".to_owned()], ..client("cl_2") };
+    for (refused, ordinal) in [
+        (without_workspace, "0002"),
+        (without_product, "0002"),
+        (client("cl_1"), "0002"),
+        (client("cl_2"), "0001"),
+    ] {
         let mut tx = storage.begin().await.unwrap();
         let outcome = tx.insert_client(&refused, ordinal).await;
         assert!(matches!(outcome, Err(StorageError::Conflict(_))), "{refused:?}: {outcome:?}");
@@ -206,7 +209,7 @@ async fn pages_go_from_new_to_old(engine: Engine) {
     assert_eq!(pages, ["cl_4 cl_5", "cl_6 cl_7", "cl_1"]);
 }
 
-async fn the_list_is_narrowed(engine: Engine) {
+async fn the_list_is_filtered_by_product_and_status(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let disabled = ApiClient { disabled_at: Some(NOW), products: vec!["gst".to_owned()], ..client("cl_2") };
     change!(storage, tx => tx.insert_client(&disabled, "0002"));
@@ -275,7 +278,7 @@ async fn the_first_manager_is_the_oldest(engine: Engine) {
     tx.rollback().await.unwrap();
 }
 
-async fn every_client_is_named(engine: Engine) {
+async fn the_ids_of_all_clients_are_listed(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (id, ordinal) in [("cl_a", "0002"), ("cl_B", "0003")] {
         change!(storage, tx => tx.insert_client(&client(id), ordinal));
@@ -283,7 +286,7 @@ async fn every_client_is_named(engine: Engine) {
     assert_eq!(storage.client_ids().await.unwrap(), ["cl_1", "cl_B", "cl_a"]);
 }
 
-async fn the_slot_and_the_mode_are_changed_with_the_rest(engine: Engine) {
+async fn the_slot_and_the_mode_of_active_tokens_are_changed_too(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for changed in [
         ApiClient {
@@ -299,7 +302,7 @@ async fn the_slot_and_the_mode_are_changed_with_the_rest(engine: Engine) {
     }
 }
 
-async fn a_client_is_found_by_its_workspace_and_back(engine: Engine) {
+async fn clients_are_found_by_workspace_and_workspaces_by_client(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let elsewhere = ApiClient { workspace_id: "other".to_owned(), ..client("cl_0") };
     for (other, ordinal) in [(client("cl_a"), "0002"), (client("cl_B"), "0003"), (elsewhere, "0004")] {
@@ -347,7 +350,7 @@ async fn a_client_is_found_by_its_workspace_and_back(engine: Engine) {
     }
 }
 
-async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
+async fn clients_that_may_have_tokens_of_an_algorithm_are_listed(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     // The tokens of the sample client are signed with EdDSA; it was last changed a second after `NOW`.
     for (client_id, ordinal, signing_alg) in
@@ -366,9 +369,9 @@ async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
         let found = change!(storage, tx => tx.client_ids_signed_by(alg, since, i64::MAX));
         assert_eq!(found, expected, "{alg} since {since}");
     }
-    // A client whose generation began after the key had retired has no token by that key. A first generation began when the
-    // client was created. When a later one began may be unknown, since earlier versions did not store it; then the client is
-    // named.
+    // A client whose generation began after the key was retired has no token signed with that key. The first generation began
+    // when the client was created. Earlier versions did not store when a later generation began. If that is unknown, the client
+    // is listed.
     let generation = client("cl_1").generation;
     assert!(generation > 1);
     for (client_id, generation) in [("cl_0", 1), ("cl_a", generation)] {
@@ -388,7 +391,7 @@ async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
     }
 }
 
-async fn clients_that_ended_are_named_until_their_slots_say_so(engine: Engine) {
+async fn expired_clients_are_listed_until_their_slots_are_suspended(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (client_id, ordinal, expires_at, slots_suspended_at) in [
         ("cl_a", "0002", Some(NOW + 10), None),
@@ -409,7 +412,7 @@ async fn clients_that_ended_are_named_until_their_slots_say_so(engine: Engine) {
     }
 }
 
-async fn clients_without_a_slot_are_named(engine: Engine) {
+async fn clients_without_a_slot_are_listed(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (client_id, ordinal) in [("cl_a", "0002"), ("cl_B", "0003")] {
         let other = ApiClient { slot: None, ..client(client_id) };

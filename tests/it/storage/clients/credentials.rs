@@ -56,7 +56,7 @@ async fn uncommitted_changes_are_not_seen(engine: Engine) {
     assert_eq!(
         storage.credentials("cl_1").await.unwrap(),
         before,
-        "and the reader does not wait for the writer"
+        "the reader sees the old state, and does not wait for the writer"
     );
     tx.commit().await.unwrap();
     let (after, seq) = storage.credentials("cl_1").await.unwrap();
@@ -74,7 +74,7 @@ async fn every_read_is_of_one_state(engine: Engine) {
             tx.insert_secret(&secret(&format!("t{number}"), "cl_1")).await.unwrap();
             tx.changed(Change::Client("cl_1".to_owned()));
             let Changes::These { seq, .. } = tx.commit().await.unwrap() else {
-                panic!("the change is known")
+                panic!("the commit must report its change")
             };
             assert_eq!(seq, number + 1);
         }
@@ -90,7 +90,7 @@ async fn every_read_is_of_one_state(engine: Engine) {
             break;
         }
     }
-    assert!(reads > 10, "{reads} reads are too few to have met a write");
+    assert!(reads > 10, "{reads} reads are too few to overlap with the writes");
 }
 
 /// The cost of the first read of a client id does not reveal whether there is such a client. Tested on PostgreSQL, whose

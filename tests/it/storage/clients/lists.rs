@@ -16,12 +16,12 @@ on_both_engines!(
     each_filter_narrows_the_list,
     every_order_is_stable_from_page_to_page,
     all_pages_are_counted,
-    a_filter_lists_the_same_whether_few_or_many_pass_it,
+    a_filter_finds_the_same_clients_whether_few_or_many_pass_it,
     a_page_is_read_from_an_index_in_its_order,
     uses_of_earlier_versions_are_taken_over,
     clients_are_found_by_id_within_reach,
     the_last_use_outlives_the_secret,
-    clients_are_named_within_reach,
+    the_names_of_clients_are_found_within_reach,
 );
 
 const ALL: fn() -> ClientFilter = ClientFilter::default;
@@ -131,7 +131,7 @@ async fn pages(storage: &Storage, sort: ClientSort, limit: u32) -> Vec<String> {
 
 async fn every_order_is_stable_from_page_to_page(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
-    // In the order of creation: cl_1 "SAP S/4HANA ✓", which ends at NOW + 1,000,000.
+    // `cl_1` was created first. It has the label "SAP S/4HANA ✓" and expires at NOW + 1,000,000.
     for (number, label, expires_at) in [
         (2, "b", None),
         (3, "a:B", Some(NOW + 9)),
@@ -196,12 +196,12 @@ fn expected(
     found.into_iter().map(|(_, (client, _))| client.client_id.clone()).collect()
 }
 
-async fn a_filter_lists_the_same_whether_few_or_many_pass_it(engine: Engine) {
+async fn a_filter_finds_the_same_clients_whether_few_or_many_pass_it(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut clients = vec![(client("cl_1"), -1)];
     let mut tx = storage.begin().await.unwrap();
-    // The storage first finds all clients that pass a filter and then sorts them, if they are at most 1,000. More pass `plant`
-    // and `gst`, fewer pass `rare`, `e-invoicing` and `disabled`.
+    // If at most 1,000 clients pass a filter, the storage finds all of them and then sorts them. Otherwise it reads all clients
+    // in the order of the list. More than 1,000 pass `plant` and `gst`, fewer pass `rare`, `e-invoicing` and `disabled`.
     for number in 0..1_300_i64 {
         let few = number % 13 == 0;
         let made = ApiClient {
@@ -254,7 +254,7 @@ async fn a_filter_lists_the_same_whether_few_or_many_pass_it(engine: Engine) {
                 let sort = ClientSort { by, descending };
                 let expected = expected(&clients, workspace, &filter, sort);
                 let (mut after, mut seen) = (None, 0);
-                // The first pages, in which the two ways differ.
+                // The two ways of searching differ in the first pages.
                 for expected_page in expected.chunks(70).take(3) {
                     let page = Page { count, ..page(70, after.as_deref()) };
                     let found = storage
@@ -310,7 +310,10 @@ async fn a_page_is_read_from_an_index_in_its_order(engine: Engine) {
             let plan = plan.join("\n");
             let what = format!("{workspace:?} {filter:?} {sort:?} {after:?}:\n{plan}");
             assert!(plan.contains(index), "{what}");
-            assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "put into order: {what}");
+            assert!(
+                !plan.contains("TEMP B-TREE") && !plan.contains("Sort"),
+                "the engine sorts the rows: {what}"
+            );
             // Labels that do not pass the filter are skipped without reading their clients.
             let alone = format!("Index Only Scan {}using {index}", if descending { "Backward " } else { "" });
             let searched = engine == Engine::Postgres && filter.label.is_some();
@@ -324,7 +327,7 @@ async fn uses_of_earlier_versions_are_taken_over(engine: Engine) {
     insert(&storage, 2, &client("cl_2")).await;
     change!(storage, tx => tx.touch_client("cl_1", NOW - 3));
     let mut session = database.session().await;
-    // As earlier versions left it: without workspace and ordinal, and without the clients that were never used.
+    // The table as earlier versions left it: without workspace and ordinal, and without clients that were never used.
     for statement in [
         "DROP INDEX client_uses_order",
         "DROP INDEX api_clients_by_label",
@@ -440,7 +443,7 @@ async fn the_last_use_outlives_the_secret(engine: Engine) {
 /// Tested on PostgreSQL, whose driver reports each statement in the thread of the caller; the statements of SQLite are the
 /// same.
 #[tokio::test]
-async fn a_page_takes_as_many_statements_however_many_clients_it_has() {
+async fn a_page_takes_the_same_statements_however_many_clients_it_has() {
     let (_database, storage) = stocked(Engine::Postgres).await;
     let list = async || {
         let sort = ClientSort::default();
@@ -480,7 +483,7 @@ async fn the_grants_of_a_client_are_one_statement_however_many_there_are() {
     tx.rollback().await.unwrap();
 }
 
-async fn clients_are_named_within_reach(engine: Engine) {
+async fn the_names_of_clients_are_found_within_reach(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     insert(&storage, 2, &ApiClient { workspace_id: "other".to_owned(), ..client("cl_2") }).await;
     let wanted = ["cl_1", "cl_2", "cl_none"];

@@ -9,20 +9,20 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     a_secret_is_stored_with_all_members,
-    a_secret_needs_its_client_and_an_id_of_its_own,
-    the_others_end_but_never_later_than_they_would,
+    a_secret_needs_its_client_and_a_unique_id,
+    the_other_secrets_expire_but_never_later_than_before,
     one_secret_is_removed,
-    those_that_expire_soon_are_counted,
+    secrets_that_expire_soon_are_counted,
     expired_secrets_are_removed,
     uses_only_move_forward_and_change_nothing_else,
-    uses_noted_from_two_sides_do_not_lock_each_other_out,
+    last_uses_written_by_two_processes_do_not_deadlock,
 );
 
 async fn secrets(storage: &Storage, client_id: &str) -> Vec<ClientSecret> {
     change!(storage, tx => tx.secrets(client_id))
 }
 
-async fn those_that_expire_soon_are_counted(engine: Engine) {
+async fn secrets_that_expire_soon_are_counted(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (id, expires_at) in [("e1", Some(NOW)), ("e2", Some(NOW + 1)), ("e3", Some(NOW + 9)), ("e4", None)] {
         change!(storage, tx => tx.insert_secret(&ClientSecret { expires_at, ..secret(id, "cl_1") }));
@@ -46,7 +46,7 @@ async fn a_secret_is_stored_with_all_members(engine: Engine) {
     assert!(secrets(&storage, "cl_9").await.is_empty());
 }
 
-async fn a_secret_needs_its_client_and_an_id_of_its_own(engine: Engine) {
+async fn a_secret_needs_its_client_and_a_unique_id(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for refused in [secret("s2", "cl_9"), secret("s1", "cl_1")] {
         let mut tx = storage.begin().await.unwrap();
@@ -55,7 +55,7 @@ async fn a_secret_needs_its_client_and_an_id_of_its_own(engine: Engine) {
     }
 }
 
-async fn the_others_end_but_never_later_than_they_would(engine: Engine) {
+async fn the_other_secrets_expire_but_never_later_than_before(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
     change!(storage, tx => tx.insert_secret(&secret("t1", "cl_2")));
@@ -71,7 +71,7 @@ async fn the_others_end_but_never_later_than_they_would(engine: Engine) {
 async fn one_secret_is_removed(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
-    assert!(!change!(storage, tx => tx.delete_secret("cl_2", "s1")), "it is another client's");
+    assert!(!change!(storage, tx => tx.delete_secret("cl_2", "s1")), "the secret belongs to another client");
     assert!(change!(storage, tx => tx.delete_secret("cl_1", "s1")));
     assert!(!change!(storage, tx => tx.delete_secret("cl_1", "s1")));
     assert!(secrets(&storage, "cl_1").await.is_empty());
@@ -103,7 +103,7 @@ async fn uses_only_move_forward_and_change_nothing_else(engine: Engine) {
     assert_eq!(record.client, client("cl_1"));
 }
 
-async fn uses_noted_from_two_sides_do_not_lock_each_other_out(engine: Engine) {
+async fn last_uses_written_by_two_processes_do_not_deadlock(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
     let ids: Vec<String> = (100..300).map(|number| format!("t{number}")).collect();
@@ -113,10 +113,10 @@ async fn uses_noted_from_two_sides_do_not_lock_each_other_out(engine: Engine) {
     tx.commit().await.unwrap();
     let other = database.open().await;
     for round in 1..=10 {
-        let there: Vec<_> = ids.iter().map(|id| (id.clone(), NOW + 2 * round)).collect();
-        let back: Vec<_> = ids.iter().rev().map(|id| (id.clone(), NOW + 2 * round + 1)).collect();
+        let forward: Vec<_> = ids.iter().map(|id| (id.clone(), NOW + 2 * round)).collect();
+        let backward: Vec<_> = ids.iter().rev().map(|id| (id.clone(), NOW + 2 * round + 1)).collect();
         let (one, two) =
-            futures_util::future::join(storage.touch_secrets(&there), other.touch_secrets(&back)).await;
+            futures_util::future::join(storage.touch_secrets(&forward), other.touch_secrets(&backward)).await;
         one.unwrap();
         two.unwrap();
     }

@@ -1,4 +1,4 @@
-//! Claims, leases, results.
+//! How deliveries are claimed for a time (a lease), and how the results of attempts are stored.
 
 use futures_util::future::join_all;
 use mintmark::model::delivery::{Channel, Claimed, NewDelivery, Report};
@@ -9,12 +9,12 @@ use crate::storage::samples::{NOW, change};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
-    a_setup_link_is_kept_only_while_it_waits,
-    what_is_due_is_claimed_once_for_the_time_of_a_lease,
-    hosts_are_named_once_each_with_what_is_due_there,
+    a_setup_link_is_kept_only_while_its_mail_waits,
+    a_due_delivery_is_claimed_once_until_its_lease_ends,
+    each_host_with_due_deliveries_is_listed_once,
     a_result_counts_only_for_the_attempt_it_belongs_to,
-    a_claim_is_given_back_as_if_it_had_not_been,
-    what_is_given_up_can_be_sent_again,
+    a_claim_that_is_given_back_leaves_no_trace,
+    a_delivery_that_was_given_up_can_be_sent_again,
     two_processes_claim_each_delivery_once,
 );
 
@@ -30,7 +30,7 @@ async fn claim(storage: &Storage, now: i64, owner: &str) -> Option<Claimed> {
     storage.claim_delivery("a:443", now, owner, now + 120).await.unwrap()
 }
 
-async fn what_is_due_is_claimed_once_for_the_time_of_a_lease(engine: Engine) {
+async fn a_due_delivery_is_claimed_once_until_its_lease_ends(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let later = NewDelivery { first_attempt_at: NOW + 10, ..webhook("d0", "a:443") };
@@ -51,7 +51,7 @@ async fn what_is_due_is_claimed_once_for_the_time_of_a_lease(engine: Engine) {
         owner: "one".to_owned(),
     };
     assert_eq!(claim(&storage, NOW, "one").await, Some(expected.clone()));
-    assert_eq!(claim(&storage, NOW + 9, "two").await, None, "it is leased, and the other is not due");
+    assert_eq!(claim(&storage, NOW + 9, "two").await, None, "`d1` is leased, and `d0` is not due");
     assert_eq!(claim(&storage, NOW + 10, "two").await.unwrap().delivery_id, "d0");
     assert_eq!(claim(&storage, NOW + 119, "two").await, None);
     // The lease of the first process has ended, so another process claims the delivery.
@@ -59,7 +59,7 @@ async fn what_is_due_is_claimed_once_for_the_time_of_a_lease(engine: Engine) {
     assert_eq!(claim(&storage, NOW + 120, "two").await, Some(again));
 }
 
-async fn hosts_are_named_once_each_with_what_is_due_there(engine: Engine) {
+async fn each_host_with_due_deliveries_is_listed_once(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     assert_eq!(storage.due_hosts(NOW).await.unwrap(), []);
@@ -125,7 +125,7 @@ async fn a_result_counts_only_for_the_attempt_it_belongs_to(engine: Engine) {
     assert_eq!(claim(&storage, NOW + 9_999, "one").await, None);
 }
 
-async fn a_setup_link_is_kept_only_while_it_waits(engine: Engine) {
+async fn a_setup_link_is_kept_only_while_its_mail_waits(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let link = |id: &str| NewDelivery {
@@ -140,7 +140,7 @@ async fn a_setup_link_is_kept_only_while_it_waits(engine: Engine) {
         change!(storage, tx => tx.drop_setup_link_mails("o1"));
         assert!(
             change!(storage, tx => tx.finish_delivery(&claimed, next, &Report::default())),
-            "it was being sent"
+            "it was being sent, so it was not dropped"
         );
     }
     let other = NewDelivery { about_id: "o2".to_owned(), ..link("d5") };
@@ -160,7 +160,7 @@ async fn a_setup_link_is_kept_only_while_it_waits(engine: Engine) {
     assert_eq!(database.session().await.texts(bodies).await, expected);
 }
 
-async fn a_claim_is_given_back_as_if_it_had_not_been(engine: Engine) {
+async fn a_claim_that_is_given_back_leaves_no_trace(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     queue(&storage, &[webhook("d1", "a:443")]).await;
@@ -170,20 +170,20 @@ async fn a_claim_is_given_back_as_if_it_had_not_been(engine: Engine) {
     assert!(!storage.give_back_delivery(&claimed).await.unwrap());
     let again = claim(&storage, NOW, "two").await.unwrap();
     assert_eq!(again.attempt, 1);
-    assert!(!storage.give_back_delivery(&claimed).await.unwrap(), "another has it now");
+    assert!(!storage.give_back_delivery(&claimed).await.unwrap(), "another process has claimed it since");
     assert!(!change!(storage, tx => tx.finish_delivery(&claimed, Next::Sent(NOW), &Report::default())));
 }
 
-async fn what_is_given_up_can_be_sent_again(engine: Engine) {
+async fn a_delivery_that_was_given_up_can_be_sent_again(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     queue(&storage, &[webhook("d1", "a:443")]).await;
-    assert!(!change!(storage, tx => tx.send_delivery_again("d1", NOW)), "it waits");
+    assert!(!change!(storage, tx => tx.send_delivery_again("d1", NOW)), "the delivery still waits");
     let claimed = claim(&storage, NOW, "one").await.unwrap();
     let report = Report { error: Some("gone".to_owned()), ..Report::default() };
     assert!(change!(storage, tx => tx.finish_delivery(&claimed, Next::Dead(NOW), &report)));
     assert!(change!(storage, tx => tx.send_delivery_again("d1", NOW + 7)));
-    assert_eq!(state(&database).await, format!("0 {} - 0 0 0 0 gone -", NOW + 7), "why it failed is kept");
+    assert_eq!(state(&database).await, format!("0 {} - 0 0 0 0 gone -", NOW + 7), "the last error is kept");
     assert!(!change!(storage, tx => tx.send_delivery_again("d1", NOW)));
     assert!(!change!(storage, tx => tx.send_delivery_again("d9", NOW)));
     let again = claim(&storage, NOW + 7, "two").await.unwrap();
@@ -202,7 +202,7 @@ async fn two_processes_claim_each_delivery_once(engine: Engine) {
         async move {
             let mut claimed = Vec::new();
             let mut misses = 0;
-            // A process that comes second finds nothing although more waits, and asks again.
+            // A process may find nothing although deliveries wait, because another process claims at the same time.
             while misses < 60 {
                 match claim(&storage, NOW, &format!("owner {number}")).await {
                     Some(one) => claimed.push(one.delivery_id),

@@ -1,17 +1,17 @@
-//! What earlier versions queued in `outbox` and could not send.
+//! Mails that earlier versions queued in the table `outbox` and did not send are moved to `deliveries`.
 
 use crate::storage::samples::stocked;
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(news_of_a_week_is_sent_and_what_is_older_is_dropped);
+on_both_engines!(mails_of_the_last_week_are_sent_and_older_ones_are_dropped);
 
 const DAY: i64 = 86_400;
 
-async fn news_of_a_week_is_sent_and_what_is_older_is_dropped(engine: Engine) {
+async fn mails_of_the_last_week_are_sent_and_older_ones_are_dropped(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     storage.close().await;
     let mut session = database.session().await;
-    // As if the migration had not run yet.
+    // The database is as it was before the migration.
     session.execute("DELETE FROM _sqlx_migrations WHERE version = 16").await;
     session.execute("DROP TABLE deliveries").await;
     let number = if engine == Engine::Sqlite { "INTEGER" } else { "BIGINT" };
@@ -23,7 +23,7 @@ async fn news_of_a_week_is_sent_and_what_is_older_is_dropped(engine: Engine) {
                 occurrences {number} NOT NULL DEFAULT 1)"
         ))
         .await;
-    // By the clock of the database, as the migration reads it.
+    // The migration reads the clock of the database.
     let now = match engine {
         Engine::Sqlite => session.number("SELECT CAST(strftime('%s', 'now') AS INTEGER)").await,
         Engine::Postgres => session.number("SELECT CAST(EXTRACT(EPOCH FROM now()) AS BIGINT)").await,

@@ -9,7 +9,11 @@ use super::webhook;
 use crate::storage::samples::{NOW, change, page, stocked};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(deliveries_are_listed_within_reach, what_waits_is_counted, a_webhook_has_its_own_list);
+on_both_engines!(
+    deliveries_are_listed_within_reach,
+    waiting_deliveries_are_counted,
+    the_deliveries_of_a_webhook_are_listed
+);
 
 const ALL: DeliveryFilter = DeliveryFilter { channel: None, dead: false };
 
@@ -89,7 +93,7 @@ async fn deliveries_are_listed_within_reach(engine: Engine) {
     }
 }
 
-async fn what_waits_is_counted(engine: Engine) {
+async fn waiting_deliveries_are_counted(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     assert_eq!(storage.backlog(&Reach::Platform).await.unwrap(), Backlog::default());
     assert_eq!(storage.backlog_of(Channel::Mail).await.unwrap(), (None, 0));
@@ -117,7 +121,7 @@ async fn what_waits_is_counted(engine: Engine) {
     assert_eq!(storage.backlog(&other).await.unwrap(), Backlog::default());
 }
 
-async fn a_webhook_has_its_own_list(engine: Engine) {
+async fn the_deliveries_of_a_webhook_are_listed(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (id, host) in [("d1", "a"), ("d2", "b"), ("d3", "a"), ("d4", "a")] {
         change!(storage, tx => tx.enqueue_delivery(&webhook(id, host)));

@@ -1,12 +1,12 @@
-//! Deleting what was sent or given up long ago.
+//! Deleting deliveries that were sent or given up long ago.
 
 use super::webhook;
 use crate::storage::samples::{NOW, change};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
-on_both_engines!(only_what_is_done_is_deleted_in_its_time);
+on_both_engines!(only_deliveries_that_ended_long_ago_are_deleted);
 
-async fn only_what_is_done_is_deleted_in_its_time(engine: Engine) {
+async fn only_deliveries_that_ended_long_ago_are_deleted(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     for id in ["waits", "s1", "s2", "s3", "d1", "d2"] {

@@ -8,11 +8,11 @@ use crate::storage::samples::{NOW, change};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
-    mails_wait_with_the_change_they_tell_of,
+    mails_are_queued_if_their_change_is_committed,
     mails_of_one_kind_to_one_contact_are_one_row_with_a_count,
-    beyond_a_thousand_only_a_summary_counts,
+    beyond_a_thousand_mails_only_the_count_of_a_summary_rises,
     a_unique_key_is_queued_once,
-    many_are_queued_as_they_are,
+    many_deliveries_are_queued_unchanged,
     a_commit_wakes_the_sender,
 );
 
@@ -28,7 +28,7 @@ fn mail(delivery_id: &str, client_id: &str, kind: MailKind) -> Mail {
     }
 }
 
-async fn mails_wait_with_the_change_they_tell_of(engine: Engine) {
+async fn mails_are_queued_if_their_change_is_committed(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     assert_eq!(storage.count_waiting_deliveries().await.unwrap(), 0);
@@ -80,7 +80,7 @@ async fn mails_of_one_kind_to_one_contact_are_one_row_with_a_count(engine: Engin
     // The facts are those of the last mail.
     let facts = database.session().await.texts("SELECT body FROM deliveries WHERE delivery_id = 'm1'").await;
     assert_eq!(facts, ["{\"after\":59}"]);
-    // A mail that is a minute old, or that is being sent, was tried, was sent or is given up, is left unchanged.
+    // Nothing is merged into a mail that is a minute old, is being sent, was tried, was sent or was given up.
     change!(storage, tx => tx.enqueue(&[to("m7", "a@x", 60)]));
     for claim in ["lease_until = 1", "attempts = 1", "sent_at = 1", "dead_at = 1"] {
         database
@@ -103,7 +103,7 @@ async fn mails_of_one_kind_to_one_contact_are_one_row_with_a_count(engine: Engin
     assert_eq!(rows(&database).await.len(), 6);
 }
 
-async fn beyond_a_thousand_only_a_summary_counts(engine: Engine) {
+async fn beyond_a_thousand_mails_only_the_count_of_a_summary_rises(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let many = |from: usize, count: usize| -> Vec<Mail> {
@@ -118,12 +118,12 @@ async fn beyond_a_thousand_only_a_summary_counts(engine: Engine) {
     assert_eq!(database.number(summary).await, 38);
     let facts = "SELECT body FROM deliveries WHERE kind = 'summary'";
     assert_eq!(database.session().await.texts(facts).await, ["{\"label\":\"SAP ✓\"}"]);
-    // Another client has its own thousand, and a mail that is merged needs no room.
+    // Each client has a separate thousand, and a mail that is merged takes no room.
     change!(storage, tx => tx.enqueue(&[mail("other", "cl_2", MailKind::ClientUpdated)]));
     change!(storage, tx => tx.enqueue(&[mail("m00007", "cl_1", MailKind::ClientUpdated)]));
     assert_eq!(storage.count_waiting_deliveries().await.unwrap(), 1_002);
     assert_eq!(database.number(summary).await, 38);
-    // When some are sent there is room again, and a summary that is being sent is left as it is.
+    // When some are sent, there is room again. A summary that is being sent is not changed: the next mail starts a new one.
     database.session().await.execute("UPDATE deliveries SET sent_at = 1 WHERE delivery_id < 'm00010'").await;
     database.session().await.execute("UPDATE deliveries SET lease_until = 1 WHERE kind = 'summary'").await;
     change!(storage, tx => tx.enqueue(&many(2_000, 10)));
@@ -149,7 +149,7 @@ async fn a_unique_key_is_queued_once(engine: Engine) {
     assert_eq!(storage.count_waiting_deliveries().await.unwrap(), 2);
 }
 
-async fn many_are_queued_as_they_are(engine: Engine) {
+async fn many_deliveries_are_queued_unchanged(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     // More deliveries than one statement inserts. In the second call, the key of every third one is already queued.
@@ -201,10 +201,10 @@ async fn a_commit_wakes_the_sender(engine: Engine) {
     assert!(!woken().await);
     let mut tx = storage.begin().await.unwrap();
     tx.enqueue_delivery(&webhook("d1", "a:443")).await.unwrap();
-    assert!(!woken().await, "nobody else sees it yet");
+    assert!(!woken().await, "the delivery is not committed yet");
     tx.commit().await.unwrap();
     assert!(woken().await);
-    assert!(!woken().await, "once");
+    assert!(!woken().await, "it is woken once");
     change!(storage, tx => tx.enqueue(&[mail("m1", "cl_1", MailKind::ClientCreated)]));
     assert!(woken().await);
     let mut tx = storage.begin().await.unwrap();

@@ -1,4 +1,4 @@
-//! Copies of a SQLite database: complete, made while it is written, private, and never over another file.
+//! Copies of a SQLite database: complete, private, made while the database is in use, and never over another file.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,16 +18,16 @@ async fn products_in(file: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_copy_is_complete_and_private_and_made_beside_a_writer() {
+async fn a_copy_is_complete_and_private_and_made_while_another_transaction_writes() {
     let (database, storage) = stocked(Engine::Sqlite).await;
     let copy = database.file().with_file_name("copy.db");
-    // Committed changes are in the copy, even if only the log has them yet; others are not.
+    // Committed changes are in the copy, even if they are only in the write-ahead log yet; uncommitted ones are not.
     change!(storage, tx => tx.insert_product(&product("committed")));
     let mut tx = storage.begin().await.unwrap();
     tx.insert_product(&product("open")).await.unwrap();
     let made = Storage::back_up(database.url(), &copy).await.unwrap();
     Storage::verify_backup(&copy).await.unwrap();
-    assert_eq!(made.master_fingerprint, None, "it was never served");
+    assert_eq!(made.master_fingerprint, None, "no service has started on this database");
     let bytes = made.bytes;
     tx.commit().await.unwrap();
     let metadata = fs::metadata(&copy).unwrap();
@@ -53,7 +53,7 @@ async fn commits_that_a_crash_left_in_the_log_are_copied_too() {
 }
 
 #[tokio::test]
-async fn no_file_is_overwritten_and_none_is_left_when_it_fails() {
+async fn a_backup_overwrites_no_file_and_leaves_none_when_it_fails() {
     let (database, storage) = stocked(Engine::Sqlite).await;
     storage.close().await;
     let folder = tempfile::tempdir().unwrap();
@@ -78,7 +78,7 @@ async fn no_file_is_overwritten_and_none_is_left_when_it_fails() {
 }
 
 #[tokio::test]
-async fn a_database_is_neither_made_nor_migrated_by_copying_it() {
+async fn a_backup_does_not_change_or_migrate_the_database() {
     let database = TestDatabase::blank(Engine::Sqlite);
     fs::write(database.file(), "").unwrap();
     let mut connection = SqliteConnection::connect(database.url()).await.unwrap();
@@ -91,9 +91,9 @@ async fn a_database_is_neither_made_nor_migrated_by_copying_it() {
     assert!(matches!(server, StorageError::Open { .. } | StorageError::Backup(_)), "{server:?}");
 }
 
-/// Files left by another database may have the only record of what happened since the backup.
+/// The files of a database that is still there may be the only record of what happened since the backup.
 #[tokio::test]
-async fn a_copy_is_put_only_where_there_is_no_database() {
+async fn a_copy_is_restored_only_where_there_is_no_database() {
     let (database, storage) = stocked(Engine::Sqlite).await;
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.db");
@@ -107,7 +107,7 @@ async fn a_copy_is_put_only_where_there_is_no_database() {
     };
     let restore = || {
         assert_eq!(Storage::stage(&url, &copy).unwrap(), format!("{url}.restoring"));
-        assert!(!target.exists(), "nothing is served before it is safe");
+        assert!(!target.exists(), "the database appears only when `put_in_place` is called");
         Storage::put_in_place(&url).unwrap();
     };
     restore();

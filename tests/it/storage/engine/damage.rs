@@ -1,4 +1,4 @@
-//! Databases that cannot be served: each is refused with the next step, and not changed.
+//! Databases that cannot be used: each is refused with an error that says what to do next, and is not changed.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -16,7 +16,7 @@ on_both_engines!(
     a_schema_of_a_newer_version_is_refused,
     a_migration_in_another_form_is_refused,
     a_missing_table_is_an_error_and_not_ready,
-    a_stored_word_of_no_meaning_is_damage,
+    an_unknown_stored_value_is_damage,
 );
 
 /// Opens a file that must be refused; the file must not change.
@@ -32,7 +32,7 @@ fn assert_damaged(error: &StorageError) {
     assert!(error.to_string().contains("Restore it from a backup"), "{error}");
 }
 
-/// A database of some size, closed.
+/// A closed SQLite database with the sample records.
 async fn closed_database() -> TestDatabase {
     let (database, storage) = stocked(Engine::Sqlite).await;
     storage.close().await;
@@ -214,7 +214,7 @@ async fn a_missing_table_is_an_error_and_not_ready(engine: Engine) {
     storage.schema_is_current().await.unwrap_err();
 }
 
-async fn a_stored_word_of_no_meaning_is_damage(engine: Engine) {
+async fn an_unknown_stored_value_is_damage(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     for sql in [
         "UPDATE api_clients SET permissions = 'mintmark:everything'",
@@ -226,7 +226,7 @@ async fn a_stored_word_of_no_meaning_is_damage(engine: Engine) {
         database.execute(sql).await;
         assert_damaged(&storage.client(&Reach::Platform, "cl_1", 0).await.unwrap_err());
         assert_damaged(&storage.credentials("cl_1").await.unwrap_err());
-        assert!(change!(storage, tx => tx.update_client(&client("cl_1"))), "whole again");
+        assert!(change!(storage, tx => tx.update_client(&client("cl_1"))), "the record is repaired");
     }
     for (kid, sql) in [
         ("a", "UPDATE signing_keys SET alg = 'none' WHERE kid = 'a'"),

@@ -5,7 +5,10 @@ use mintmark::storage::{SchemaState, Storage, StorageError};
 use crate::storage::samples::stocked;
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
-on_both_engines!(a_schema_is_compared_with_that_of_this_program, what_the_metrics_show_is_known);
+on_both_engines!(
+    a_schema_is_compared_with_that_of_this_program,
+    connections_timings_and_the_last_backup_are_reported
+);
 
 async fn a_schema_is_compared_with_that_of_this_program(engine: Engine) {
     let database = TestDatabase::blank(engine);
@@ -13,7 +16,7 @@ async fn a_schema_is_compared_with_that_of_this_program(engine: Engine) {
     let found = look().await;
     assert_eq!((found.schema, found.root.clone()), (SchemaState::New, None));
     if engine == Engine::Sqlite {
-        assert!(!database.file().exists(), "it makes nothing");
+        assert!(!database.file().exists(), "inspecting creates no file");
     } else {
         assert!(found.engine.starts_with("PostgreSQL 1"), "{found:?}");
         assert!(found.database_millis.unwrap() > 1_700_000_000_000);
@@ -26,7 +29,7 @@ async fn a_schema_is_compared_with_that_of_this_program(engine: Engine) {
     assert_eq!(look().await.schema, SchemaState::Unknown(9999));
 }
 
-async fn what_the_metrics_show_is_known(engine: Engine) {
+async fn connections_timings_and_the_last_backup_are_reported(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let (used, idle) = storage.connections();
     assert!(used + idle >= 1, "{used} {idle}");

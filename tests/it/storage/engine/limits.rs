@@ -1,5 +1,5 @@
-//! Every wait for PostgreSQL has a limit (`src/storage/engine/limits.rs`). This reads the source, since the server hangs in no
-//! other test of most statements.
+//! Every wait for PostgreSQL has a time limit (`src/storage/engine/limits.rs`). These tests read the source code, because for
+//! most statements there is no test with a server that hangs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Arm, Expr, ExprAwait, ExprCall, ExprIf, ExprLet, Pat, Signature};
 
-/// Waits that are limited otherwise: most of a migration has no limit, and the rest has one in the function itself.
+/// Functions with limits inside. A migration itself has none: it may take long.
 const LIMITED_ITSELF: [&str; 1] = ["migrate_postgres"];
 
 #[test]
@@ -112,7 +112,7 @@ impl<'ast> Visit<'ast> for Waits {
     }
 
     fn visit_expr_call(&mut self, call: &'ast ExprCall) {
-        // What is inside has the limit.
+        // The limit holds for everything within the call.
         if !is_function(&call.func, &["within_limit"]) {
             visit::visit_expr_call(self, call);
         }

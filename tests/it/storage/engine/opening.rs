@@ -1,4 +1,4 @@
-//! Opening and closing: first start, several at once, the settings of an engine, and what is left behind.
+//! Opening and closing: the first opening, several at once, the permissions of files, and errors, which contain no password.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -72,7 +72,7 @@ async fn a_file_is_made_with_its_folders_and_holds_everything_once_closed() {
     change!(storage, tx => tx.insert_product(&product("gst")));
     storage.close().await;
 
-    // A copy of the file without its log is a complete database.
+    // A copy of the file without its write-ahead log is a complete database.
     let copy = folder.path().join("copy.db");
     fs::copy(&file, &copy).unwrap();
     let storage = Storage::open(&format!("sqlite:{}", copy.display()), 2).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_file_is_made_with_its_folders_and_holds_everything_once_closed() {
 }
 
 #[tokio::test]
-async fn files_and_folders_belong_only_to_their_owner() {
+async fn only_the_owner_can_read_files_and_folders() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("deep/data/mintmark.db");
     let storage = Storage::open(&format!("sqlite://{}", file.display()), 2).await.unwrap();

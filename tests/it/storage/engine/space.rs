@@ -1,4 +1,4 @@
-//! The space of deleted rows is returned to the file system.
+//! SQLite returns the space of deleted rows to the file system.
 
 use crate::storage::samples::NOW;
 use crate::support::{Engine, TestDatabase};
@@ -23,7 +23,7 @@ async fn deleted_rows_give_their_space_back() {
     while storage.give_back_space().await.unwrap() {
         rounds += 1;
     }
-    assert!(rounds >= 3, "in bounded steps: {rounds}");
+    assert!(rounds >= 3, "the space is returned in {rounds} steps, which are too few");
     let left = session.number(BYTES).await;
     assert!(left <= 6_000_000, "{left} of {bytes} bytes");
     drop(session);
@@ -32,7 +32,7 @@ async fn deleted_rows_give_their_space_back() {
 }
 
 #[tokio::test]
-async fn postgres_does_it_by_itself() {
+async fn on_postgresql_there_is_nothing_to_give_back() {
     let database = TestDatabase::new(Engine::Postgres);
     assert!(!database.open().await.give_back_space().await.unwrap());
 }

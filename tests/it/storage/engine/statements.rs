@@ -1,4 +1,4 @@
-//! The statements and the methods that run them: both engines accept each statement, and each method is called.
+//! Both engines accept each SQL statement, and each method of the storage is called by a test.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -31,7 +31,7 @@ fn text_of(folder: &Path) -> String {
 
 /// SQLite binds a missing argument as NULL without an error, so a method that no test calls is unchecked.
 #[test]
-fn every_method_is_called_here() {
+fn every_method_is_called_by_a_test_of_the_storage() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let calls: String = text_of(&repository.join("tests/it/storage")).split_whitespace().collect();
     let mut receiver = "";

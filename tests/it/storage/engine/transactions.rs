@@ -12,9 +12,9 @@ use crate::support::{Engine, TestDatabase, ended, on_both_engines, outcome_after
 on_both_engines!(
     a_commit_is_seen_by_all,
     a_rollback_undoes_everything,
-    dropping_undoes_everything,
-    a_lost_conflict_undoes_everything,
-    changes_of_one_row_come_one_after_the_other,
+    dropping_a_transaction_undoes_everything,
+    a_conflict_undoes_everything,
+    a_change_waits_for_an_earlier_change_of_the_same_row,
 );
 
 /// Writes a record of every kind.
@@ -64,7 +64,7 @@ async fn write_all(tx: &mut Tx) {
     assert_eq!(tx.changed_status_lists(), [0; 0]);
 }
 
-/// The names of the records of [`write_all`] that exist.
+/// Which records of [`write_all`] exist.
 async fn there(storage: &Storage) -> Vec<&'static str> {
     let everyone = Reach::Platform;
     let events = storage.audit_events(&everyone, &AuditFilter::default(), &page(9, None)).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_rollback_undoes_everything(engine: Engine) {
     assert_eq!(there(&storage).await, [""; 0]);
 }
 
-async fn dropping_undoes_everything(engine: Engine) {
+async fn dropping_a_transaction_undoes_everything(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
     write_all(&mut tx).await;
@@ -114,7 +114,7 @@ async fn dropping_undoes_everything(engine: Engine) {
     assert_eq!(there(&storage).await, [""; 0]);
 }
 
-async fn a_lost_conflict_undoes_everything(engine: Engine) {
+async fn a_conflict_undoes_everything(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
     write_all(&mut tx).await;
@@ -123,7 +123,7 @@ async fn a_lost_conflict_undoes_everything(engine: Engine) {
     assert_eq!(there(&storage).await, [""; 0]);
 }
 
-async fn changes_of_one_row_come_one_after_the_other(engine: Engine) {
+async fn a_change_waits_for_an_earlier_change_of_the_same_row(engine: Engine) {
     async fn rename(tx: &mut Tx, suffix: &str) {
         let everyone = Reach::Platform;
         let mut product = tx.lock_product("gst").await.unwrap().unwrap();
@@ -156,7 +156,7 @@ async fn changes_of_one_row_come_one_after_the_other(engine: Engine) {
     }
 }
 
-/// Cancelling a request drops its transaction at any point.
+/// A request that is cancelled drops its transaction, at any point.
 #[tokio::test]
 async fn a_writer_that_went_away_does_not_hold_up_the_next() {
     let database = TestDatabase::new(Engine::Sqlite);

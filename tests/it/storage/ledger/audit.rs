@@ -14,7 +14,7 @@ on_both_engines!(
     events_come_newest_first_in_pages,
     the_oldest_entries_are_deleted_in_batches,
     events_are_numbered_in_the_order_of_their_commits,
-    the_trail_is_narrowed,
+    the_trail_is_filtered,
     a_reach_ends_at_its_workspace,
 );
 
@@ -75,7 +75,8 @@ async fn an_event_is_stored_with_all_members(engine: Engine) {
     let with_entry = |event: AuditEvent| Recorded { entry: Some(entry(&event).text), event, place: None };
     assert_eq!(all.items[0], with_entry(bare.clone()));
     assert_eq!(all.items[4], with_entry(event(1, "client.created", Some("acme"), Some("cl_1"))));
-    // The columns have the same values, for searches. The detail is only in the entry.
+    // `audit_events` reads the entries, and `waiting_events` the columns. Both have the same values, except that only the entry
+    // has the detail.
     let mut tx = storage.begin().await.unwrap();
     let stored = tx.waiting_events("e4", 2).await.unwrap();
     assert_eq!(stored, [with_entry(bare)]);
@@ -91,7 +92,7 @@ async fn events_come_newest_first_in_pages(engine: Engine) {
     assert_eq!((ids(&last).as_str(), last.next_after), ("e1", None));
 }
 
-/// The entry of an event; its hash does not matter to the storage.
+/// The entry of an event. The storage does not check its hash.
 fn entry(event: &AuditEvent) -> Entry {
     Entry { text: entry_text(event, [7; 16], false), leaf: [7; 32] }
 }
@@ -135,14 +136,14 @@ async fn the_oldest_entries_are_deleted_in_batches(engine: Engine) {
     let all = storage.audit_events(&Reach::Platform, &AuditFilter::default(), &page(9, None)).await.unwrap();
     assert_eq!(ids(&all), "e4 e3 e2 e1");
     assert!(all.items[0].entry.is_some() && all.items[0].actor.source_ip.is_some());
-    // What stays: that something of this kind was done then, by whom and to what.
+    // The event still says what was done, when, by whom and to what.
     let full = event(3, "client.created", Some("other"), Some("cl_3"));
     let actor = Actor { request_id: None, source_ip: None, ..full.actor.clone() };
     let event = AuditEvent { actor, detail: serde_json::Map::new(), ..full };
     assert_eq!(all.items[1], Recorded { event, place: None, entry: None });
 }
 
-async fn the_trail_is_narrowed(engine: Engine) {
+async fn the_trail_is_filtered(engine: Engine) {
     let (_database, storage) = trail(engine).await;
     let none = AuditFilter::default();
     let some = |text: &str| Some(text.to_owned());
@@ -166,7 +167,7 @@ async fn a_reach_ends_at_its_workspace(engine: Engine) {
     let (_database, storage) = trail(engine).await;
     let acme = Reach::Workspace("acme".to_owned());
     let items = storage.audit_events(&acme, &AuditFilter::default(), &page(50, None)).await.unwrap();
-    assert_eq!(ids(&items), "e2 e1", "neither another workspace's nor the platform's");
+    assert_eq!(ids(&items), "e2 e1", "no events of another workspace or of the platform");
     let widened = AuditFilter { workspace_id: Some("other".to_owned()), ..AuditFilter::default() };
     assert_eq!(ids(&storage.audit_events(&acme, &widened, &page(50, None)).await.unwrap()), "");
 }

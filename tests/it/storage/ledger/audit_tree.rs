@@ -1,4 +1,4 @@
-//! Trees, stored hashes, checkpoints and upkeep of the audit trail.
+//! The trees of the audit trail, their stored hashes and checkpoints, and the lease for their upkeep.
 
 use mintmark::model::audit::{Actor, AuditEvent, Place};
 use mintmark::model::audit_entry::Entry;

@@ -1,12 +1,12 @@
-//! The names of those who make changes.
+//! The names of operators and clients that make changes.
 
 use crate::storage::operators::operator;
 use crate::storage::samples::{change, stocked};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(authors_have_names_until_they_are_deleted);
+on_both_engines!(the_name_of_an_author_is_found_by_id);
 
-async fn authors_have_names_until_they_are_deleted(engine: Engine) {
+async fn the_name_of_an_author_is_found_by_id(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let person = operator(7, &[]);
     change!(storage, tx => tx.insert_operator(&person));

@@ -13,13 +13,13 @@ on_both_engines!(
     a_change_noted_twice_is_one,
     a_rollback_is_not_reported,
     another_process_learns_of_changes,
-    changes_by_others_without_a_log_entry_have_no_effect,
-    a_purged_log_means_everything,
-    a_reader_far_behind_drops_everything,
-    a_kind_of_a_newer_version_means_everything,
-    a_restored_database_means_everything,
+    writes_without_an_entry_in_the_log_are_not_reported,
+    a_gap_in_the_log_invalidates_everything,
+    a_reader_that_is_far_behind_invalidates_everything,
+    an_unknown_kind_of_change_invalidates_everything,
+    a_restored_database_invalidates_everything,
     sixteen_writers_number_their_changes_in_the_order_of_commit,
-    a_watch_does_not_use_up_a_reader,
+    a_watch_leaves_the_only_reading_connection_free,
 );
 
 fn product_change(number: i64) -> Change {
@@ -96,7 +96,7 @@ async fn another_process_learns_of_changes(engine: Engine) {
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), these(4, &[(4, product_change(3))]));
 }
 
-async fn changes_by_others_without_a_log_entry_have_no_effect(engine: Engine) {
+async fn writes_without_an_entry_in_the_log_are_not_reported(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let (other, mut watch, _) = watched(&database).await;
     change!(storage, tx => tx.update_product(&Product { name: "New".to_owned(), ..product("gst") }));
@@ -104,7 +104,7 @@ async fn changes_by_others_without_a_log_entry_have_no_effect(engine: Engine) {
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), these(0, &[]));
 }
 
-async fn a_purged_log_means_everything(engine: Engine) {
+async fn a_gap_in_the_log_invalidates_everything(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let (other, mut behind, _) = watched(&database).await;
@@ -121,7 +121,7 @@ async fn a_purged_log_means_everything(engine: Engine) {
     assert_eq!(
         other.poll_changes(&mut watch).await.unwrap(),
         these(10, &rest),
-        "what is left is enough for this one"
+        "this watch needs only what is left"
     );
 
     commit(&storage, [product_change(11)]).await;
@@ -129,7 +129,7 @@ async fn a_purged_log_means_everything(engine: Engine) {
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), Changes::Everything { seq: 11 });
 }
 
-async fn a_reader_far_behind_drops_everything(engine: Engine) {
+async fn a_reader_that_is_far_behind_invalidates_everything(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let (other, mut watch, _) = watched(&database).await;
@@ -142,7 +142,7 @@ async fn a_reader_far_behind_drops_everything(engine: Engine) {
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), Changes::Everything { seq: 2199 });
 }
 
-async fn a_kind_of_a_newer_version_means_everything(engine: Engine) {
+async fn an_unknown_kind_of_change_invalidates_everything(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let (other, mut watch, _) = watched(&database).await;
@@ -151,7 +151,7 @@ async fn a_kind_of_a_newer_version_means_everything(engine: Engine) {
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), Changes::Everything { seq: 1 });
 }
 
-async fn a_restored_database_means_everything(engine: Engine) {
+async fn a_restored_database_invalidates_everything(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     commit(&storage, (1..=5).map(product_change)).await;
@@ -203,11 +203,11 @@ async fn sixteen_writers_number_their_changes_in_the_order_of_commit(engine: Eng
     assert_eq!(seen, WRITERS * COMMITS * 2);
 }
 
-async fn a_watch_does_not_use_up_a_reader(engine: Engine) {
+async fn a_watch_leaves_the_only_reading_connection_free(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = Storage::open(database.url(), 1).await.unwrap();
     let (mut watch, _) = storage.watch_changes().await.unwrap();
-    assert_eq!(storage.change_seq().await.unwrap(), 0, "with one connection for reading");
+    assert_eq!(storage.change_seq().await.unwrap(), 0, "the pool has one connection for reading");
     assert_eq!(storage.poll_changes(&mut watch).await.unwrap(), these(0, &[]));
     storage.close().await;
 }

@@ -12,7 +12,7 @@ on_both_engines!(
     a_reply_is_replaced,
     a_reply_is_erased_and_its_row_stays,
     only_replies_of_the_console_are_erased_by_time,
-    what_is_shown_is_found_by_its_record,
+    replies_of_the_console_are_found_by_their_record,
     of_two_requests_at_once_one_keeps_its_reply,
     a_request_proceeds_when_the_one_before_it_rolls_back,
 );
@@ -115,7 +115,7 @@ async fn only_replies_of_the_console_are_erased_by_time(engine: Engine) {
     assert_eq!(found("POST", "/c").await, reply("/c"));
 }
 
-async fn what_is_shown_is_found_by_its_record(engine: Engine) {
+async fn replies_of_the_console_are_found_by_their_record(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let other = StoredReply { subject: Some("cl_3".to_owned()), ..shown("/b") };

@@ -5,12 +5,12 @@ use crate::storage::samples::{NOW, change};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_link_serves_once_and_until_it_expires,
+    a_link_works_once_and_until_it_expires,
     a_new_link_replaces_the_one_before,
-    expired_links_go
+    expired_links_are_deleted
 );
 
-async fn a_link_serves_once_and_until_it_expires(engine: Engine) {
+async fn a_link_works_once_and_until_it_expires(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     let id = operator(1, &[]).operator_id;
     change!(storage, tx => tx.put_setup_link(&id, b"link", NOW + 10, NOW));
@@ -18,7 +18,7 @@ async fn a_link_serves_once_and_until_it_expires(engine: Engine) {
         assert_eq!(
             storage.setup_link(b"link", NOW + 9).await.unwrap(),
             Some(id.clone()),
-            "looking is not using"
+            "reading a link does not use it"
         );
     }
     assert_eq!(storage.setup_link(b"link", NOW + 10).await.unwrap(), None);
@@ -39,7 +39,7 @@ async fn a_new_link_replaces_the_one_before(engine: Engine) {
     assert_eq!(storage.setup_link(b"new", NOW).await.unwrap(), None);
 }
 
-async fn expired_links_go(engine: Engine) {
+async fn expired_links_are_deleted(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     change!(storage, tx => tx.put_setup_link(&operator(1, &[]).operator_id, b"link", NOW + 10, NOW));
     assert_eq!(storage.purge_setup_links(NOW + 9, 10).await.unwrap(), 0);

@@ -11,19 +11,19 @@ use crate::storage::samples::{NOW, change, page};
 use crate::support::{Engine, on_both_engines, outcome_after};
 
 on_both_engines!(
-    an_operator_is_stored_whole,
-    an_address_is_taken_in_any_case,
-    pages_go_by_the_time_of_creation,
+    an_operator_is_stored_with_all_members,
+    an_address_is_unique_in_any_case,
+    pages_are_in_the_order_of_the_ids,
     an_operator_is_changed_with_their_roles,
-    an_operator_is_deleted_with_all_of_theirs,
-    roles_go_with_their_workspace,
+    an_operator_is_deleted_with_roles_and_setup_link,
+    the_roles_in_a_workspace_are_deleted,
     administrators_who_can_sign_in_are_counted,
     changes_of_operators_take_turns,
-    operators_are_named_within_reach,
+    the_names_of_operators_are_found_within_reach,
     active_operators_are_found_by_role,
 );
 
-fn acme() -> Vec<Role> {
+fn workspace_roles() -> Vec<Role> {
     vec![
         Role::WorkspaceAdmin("acme".to_owned()),
         Role::WorkspaceAdmin("other".to_owned()),
@@ -31,12 +31,12 @@ fn acme() -> Vec<Role> {
     ]
 }
 
-async fn an_operator_is_stored_whole(engine: Engine) {
+async fn an_operator_is_stored_with_all_members(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     let second = Operator {
         status: OperatorStatus::Disabled,
         role_source: Some("oidc:corp".to_owned()),
-        ..operator(2, &acme())
+        ..operator(2, &workspace_roles())
     };
     assert!(change!(storage, tx => tx.insert_operator(&second)));
     assert_eq!(storage.operator(&second.operator_id).await.unwrap(), Some(second.clone()));
@@ -50,32 +50,39 @@ async fn an_operator_is_stored_whole(engine: Engine) {
     tx.rollback().await.unwrap();
 }
 
-async fn an_address_is_taken_in_any_case(engine: Engine) {
+async fn an_address_is_unique_in_any_case(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
-    let same = Operator { email: "OP1@ACME.EXAMPLE".to_owned(), ..operator(2, &acme()) };
+    let same = Operator { email: "OP1@ACME.EXAMPLE".to_owned(), ..operator(2, &workspace_roles()) };
     assert!(!change!(storage, tx => tx.insert_operator(&same)));
     assert_eq!(storage.count_operators().await.unwrap(), 1);
-    assert!(change!(storage, tx => tx.insert_operator(&operator(2, &acme()))));
+    assert!(change!(storage, tx => tx.insert_operator(&operator(2, &workspace_roles()))));
     let mut tx = storage.begin().await.unwrap();
     let refused = tx.update_operator(&same).await;
     assert!(matches!(refused, Err(StorageError::Conflict(_))), "{refused:?}");
 }
 
-async fn pages_go_by_the_time_of_creation(engine: Engine) {
+async fn pages_are_in_the_order_of_the_ids(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     for number in [3, 2, 4] {
-        assert!(change!(storage, tx => tx.insert_operator(&operator(number, &acme()))));
+        assert!(change!(storage, tx => tx.insert_operator(&operator(number, &workspace_roles()))));
     }
     let first = storage.operators(&page(3, None)).await.unwrap();
     assert_eq!(
         first.items,
-        [operator(1, &[Role::PlatformAdmin]), operator(2, &acme()), operator(3, &acme())]
+        [
+            operator(1, &[Role::PlatformAdmin]),
+            operator(2, &workspace_roles()),
+            operator(3, &workspace_roles())
+        ]
     );
     let after = first.next_after.unwrap();
     let mut rest = page(3, Some(&after));
     rest.count = true;
     let last = storage.operators(&rest).await.unwrap();
-    assert_eq!((last.items, last.next_after, last.total), (vec![operator(4, &acme())], None, Some(4)));
+    assert_eq!(
+        (last.items, last.next_after, last.total),
+        (vec![operator(4, &workspace_roles())], None, Some(4))
+    );
 }
 
 async fn an_operator_is_changed_with_their_roles(engine: Engine) {
@@ -84,7 +91,7 @@ async fn an_operator_is_changed_with_their_roles(engine: Engine) {
         email: "new@acme.example".to_owned(),
         name: "New".to_owned(),
         status: OperatorStatus::Disabled,
-        roles: acme(),
+        roles: workspace_roles(),
         updated_at: NOW + 50,
         version: 4,
         ..operator(1, &[])
@@ -94,7 +101,7 @@ async fn an_operator_is_changed_with_their_roles(engine: Engine) {
     assert_eq!(storage.operator(&changed.operator_id).await.unwrap(), Some(changed));
 }
 
-async fn an_operator_is_deleted_with_all_of_theirs(engine: Engine) {
+async fn an_operator_is_deleted_with_roles_and_setup_link(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     let id = operator(1, &[]).operator_id;
     change!(storage, tx => tx.put_setup_link(&id, b"link", NOW + 10, NOW));
@@ -102,14 +109,14 @@ async fn an_operator_is_deleted_with_all_of_theirs(engine: Engine) {
     assert!(!change!(storage, tx => tx.delete_operator(&id)));
     assert_eq!(storage.setup_link(b"link", NOW).await.unwrap(), None);
     assert!(
-        change!(storage, tx => tx.insert_operator(&operator(1, &acme()))),
-        "nothing of the old one is left"
+        change!(storage, tx => tx.insert_operator(&operator(1, &workspace_roles()))),
+        "nothing of the deleted operator is left"
     );
 }
 
-async fn roles_go_with_their_workspace(engine: Engine) {
+async fn the_roles_in_a_workspace_are_deleted(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
-    assert!(change!(storage, tx => tx.insert_operator(&operator(2, &acme()))));
+    assert!(change!(storage, tx => tx.insert_operator(&operator(2, &workspace_roles()))));
     change!(storage, tx => tx.delete_roles_in_workspace("acme", NOW + 9));
     let left = Operator {
         updated_at: NOW + 9,
@@ -139,12 +146,12 @@ async fn administrators_who_can_sign_in_are_counted(engine: Engine) {
     assert_eq!(others_of(&first).await, [0, 1], "a second factor may be required");
     change!(storage, tx => tx.set_totp(&second, Some((b"sealed", 1)), NOW));
     assert_eq!(others_of(&first).await, [1, 1]);
-    assert_eq!(others_of(&second).await, [0, 0], "not counted for themselves");
+    assert_eq!(others_of(&second).await, [0, 0], "an operator does not count as another administrator");
     let disabled = Operator { status: OperatorStatus::Disabled, ..operator(2, &[Role::PlatformAdmin]) };
     assert!(change!(storage, tx => tx.update_operator(&disabled)));
     assert_eq!(others_of(&first).await, [0, 0], "disabled");
-    assert!(change!(storage, tx => tx.update_operator(&operator(2, &acme()))));
-    assert_eq!(others_of(&first).await, [0, 0], "of a workspace");
+    assert!(change!(storage, tx => tx.update_operator(&operator(2, &workspace_roles()))));
+    assert_eq!(others_of(&first).await, [0, 0], "an administrator of a workspace");
 }
 
 async fn changes_of_operators_take_turns(engine: Engine) {
@@ -158,15 +165,15 @@ async fn changes_of_operators_take_turns(engine: Engine) {
         tx.count_operators().await.unwrap()
     };
     let seen = outcome_after(&database, second, async {
-        assert!(first.insert_operator(&operator(2, &acme())).await.unwrap());
+        assert!(first.insert_operator(&operator(2, &workspace_roles())).await.unwrap());
         first.commit().await.unwrap();
     });
     assert_eq!(seen.await, 2);
 }
 
-async fn operators_are_named_within_reach(engine: Engine) {
+async fn the_names_of_operators_are_found_within_reach(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
-    let (root, ann) = (operator(1, &[Role::PlatformAdmin]), operator(2, &acme()));
+    let (root, ann) = (operator(1, &[Role::PlatformAdmin]), operator(2, &workspace_roles()));
     assert!(change!(storage, tx => tx.insert_operator(&ann)));
     let wanted = [root.operator_id.as_str(), &ann.operator_id, "none"];
     let name = |operator: &Operator| (operator.operator_id.clone(), operator.name.clone());

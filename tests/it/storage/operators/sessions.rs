@@ -7,13 +7,13 @@ use crate::storage::samples::{NOW, change};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_session_is_stored_whole_and_ends_by_time,
-    use_is_noted_from_time_to_time,
+    a_session_is_stored_with_all_members_and_ends_by_time,
+    the_last_use_is_not_written_at_each_use,
     a_renewed_session_has_another_cookie_and_the_same_id,
     sessions_are_listed_and_ended,
     a_disabled_operator_does_not_sign_in,
     known_networks_are_those_of_the_operator,
-    ended_sessions_go,
+    ended_sessions_are_deleted,
 );
 
 fn session(number: u8) -> StoredSession {
@@ -31,7 +31,7 @@ fn session(number: u8) -> StoredSession {
     }
 }
 
-async fn a_session_is_stored_whole_and_ends_by_time(engine: Engine) {
+async fn a_session_is_stored_with_all_members_and_ends_by_time(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     let bare = StoredSession { source_ip: None, user_agent: None, ..session(2) };
     for stored in [session(1), bare] {
@@ -44,7 +44,7 @@ async fn a_session_is_stored_whole_and_ends_by_time(engine: Engine) {
     assert_eq!(storage.session(&[9; 32], NOW, NOW).await.unwrap(), None);
 }
 
-async fn use_is_noted_from_time_to_time(engine: Engine) {
+async fn the_last_use_is_not_written_at_each_use(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     change!(storage, tx => tx.insert_session(&session(1)));
     assert!(!storage.touch_session(&[1; 32], NOW + 30, NOW + 1).await.unwrap());
@@ -120,12 +120,12 @@ async fn known_networks_are_those_of_the_operator(engine: Engine) {
     assert_eq!(storage.purge_networks(NOW + 5, 10).await.unwrap(), 1);
 }
 
-async fn ended_sessions_go(engine: Engine) {
+async fn ended_sessions_are_deleted(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     for number in 1..=2 {
         change!(storage, tx => tx.insert_session(&session(number)));
     }
     assert_eq!(storage.purge_sessions(NOW, NOW, 10).await.unwrap(), 0);
-    assert_eq!(storage.purge_sessions(NOW, NOW + 1, 1).await.unwrap(), 1, "idle, one at most");
-    assert_eq!(storage.purge_sessions(NOW + 1_000, NOW, 10).await.unwrap(), 1, "at its end");
+    assert_eq!(storage.purge_sessions(NOW, NOW + 1, 1).await.unwrap(), 1, "idle sessions, at most one");
+    assert_eq!(storage.purge_sessions(NOW + 1_000, NOW, 10).await.unwrap(), 1, "a session that has ended");
 }

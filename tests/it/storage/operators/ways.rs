@@ -1,4 +1,5 @@
-//! Ways in, each used by a conditional write.
+//! Ways in: passwords with an authenticator app, recovery codes, passkeys and linked accounts. What may be used once is used
+//! with a conditional write.
 
 use futures_util::future::join_all;
 use mintmark::model::operator::{Identity, OperatorStatus, StoredPasskey, StoredPassword, Way};
@@ -9,11 +10,11 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     a_password_and_its_app_are_found_by_address_and_id,
-    a_step_of_the_app_is_used_once,
+    a_time_step_of_the_app_is_used_once,
     a_recovery_code_is_used_once,
-    a_passkey_is_stored_whole_and_counts_up,
+    a_passkey_is_stored_with_all_members_and_counts_up,
     an_account_is_linked_once,
-    all_ways_are_removed_at_once,
+    all_ways_in_are_removed_at_once,
 );
 
 fn id() -> String {
@@ -73,7 +74,7 @@ async fn a_password_and_its_app_are_found_by_address_and_id(engine: Engine) {
     assert_eq!(storage.password_times(&id()).await.unwrap(), (None, None));
 }
 
-async fn a_step_of_the_app_is_used_once(engine: Engine) {
+async fn a_time_step_of_the_app_is_used_once(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     assert!(!storage.use_totp_step(&id(), 6).await.unwrap(), "there is no app");
     change!(storage, tx => tx.set_totp(&id(), Some((b"sealed", 5)), NOW));
@@ -100,7 +101,7 @@ async fn a_recovery_code_is_used_once(engine: Engine) {
     assert!(!storage.use_recovery_code(&id, &[2; 32], NOW).await.unwrap(), "a code from before");
 }
 
-async fn a_passkey_is_stored_whole_and_counts_up(engine: Engine) {
+async fn a_passkey_is_stored_with_all_members_and_counts_up(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     for number in [2, 1] {
         assert!(change!(storage, tx => tx.insert_passkey(&passkey(number))));
@@ -142,7 +143,7 @@ async fn an_account_is_linked_once(engine: Engine) {
     assert_eq!(storage.identities_of(&id()).await.unwrap(), [identity("b")]);
 }
 
-async fn all_ways_are_removed_at_once(engine: Engine) {
+async fn all_ways_in_are_removed_at_once(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     change!(storage, tx => tx.set_password(&id(), Some("$argon2id$x"), NOW));
     change!(storage, tx => tx.set_totp(&id(), Some((b"sealed", 5)), NOW));

@@ -1,4 +1,4 @@
-//! What ends next, how far the reminders have come, and what a search costs.
+//! The search for what ends next, how far the reminders have come, and what the search costs.
 
 use mintmark::model::client::ApiClient;
 use mintmark::model::reminder::{End, Ending, EndingKind, REMINDED_DAYS};
@@ -12,10 +12,10 @@ use crate::support::{Engine, on_both_engines, outcome_after};
 on_both_engines!(
     what_ends_is_found_in_order,
     tokens_are_found_unless_they_are_revoked,
-    a_renewed_token_is_known,
-    what_was_reached_is_kept,
+    a_token_is_renewed_by_a_later_one_of_the_same_scope,
+    how_far_the_reminders_have_come_is_stored,
     reminders_take_turns,
-    nothing_to_find_costs_one_probe,
+    a_search_reads_only_a_range_of_an_index,
 );
 
 fn end(at: i64, id: &str) -> End {
@@ -105,7 +105,7 @@ async fn tokens_are_found_unless_they_are_revoked(engine: Engine) {
     assert_eq!((tokens[0].scope.as_deref(), tokens[0].began_at), (Some("e-invoicing gst"), NOW));
 }
 
-async fn a_renewed_token_is_known(engine: Engine) {
+async fn a_token_is_renewed_by_a_later_one_of_the_same_scope(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let by = |issued_by: &str, jti: &str, scope: &str, after| RecordedToken {
         issued_by: issued_by.to_owned().into(),
@@ -127,7 +127,7 @@ async fn a_renewed_token_is_known(engine: Engine) {
     assert_eq!(renewed, [("by hand", false), ("first", true), ("other scope", false), ("second", false)]);
 }
 
-async fn what_was_reached_is_kept(engine: Engine) {
+async fn how_far_the_reminders_have_come_is_stored(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let reached = change!(storage, tx => tx.take_turn_of_reminders());
     assert_eq!(reached.len(), EndingKind::ALL.len() * REMINDED_DAYS.len());
@@ -155,7 +155,7 @@ async fn reminders_take_turns(engine: Engine) {
     assert_eq!(outcome_after(&database, second, finish).await, end(NOW, "s"));
 }
 
-async fn nothing_to_find_costs_one_probe(engine: Engine) {
+async fn a_search_reads_only_a_range_of_an_index(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (kind, table, index) in [
         (EndingKind::Secret, "client_secrets", "client_secrets_next_end"),

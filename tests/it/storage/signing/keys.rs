@@ -10,11 +10,11 @@ use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 on_both_engines!(
     a_key_is_stored_with_all_members,
     a_kid_is_never_used_twice,
-    a_key_moves_on_and_loses_its_private_key,
+    a_key_is_retired_and_loses_its_private_key,
     keys_come_oldest_first_with_the_counter,
     live_tokens_are_counted_by_key,
     keys_whose_kids_begin_alike_do_not_share_tokens,
-    the_clients_with_most_tokens_of_a_key_are_named,
+    the_clients_with_most_tokens_of_a_key_are_listed,
     keys_whose_tokens_are_being_revoked_are_found,
     work_on_keys_takes_turns,
     a_lock_on_a_key_waits_for_tokens_being_recorded,
@@ -53,7 +53,7 @@ async fn a_kid_is_never_used_twice(engine: Engine) {
     assert!(storage.signing_key("k1").await.unwrap().unwrap() == gone);
 }
 
-async fn a_key_moves_on_and_loses_its_private_key(engine: Engine) {
+async fn a_key_is_retired_and_loses_its_private_key(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let retiring = SigningKey {
         phase: Phase::Retiring,
@@ -113,7 +113,7 @@ async fn live_tokens_are_counted_by_key(engine: Engine) {
     assert_eq!(storage.live_tokens_by_kid(NOW + 100_000).await.unwrap(), [("k1".to_owned(), 1)]);
 }
 
-/// The tokens of a key are found by the beginning of its kid.
+/// The index that finds the tokens of a key has only the first eight characters of the kid.
 async fn keys_whose_kids_begin_alike_do_not_share_tokens(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let (one, other) = ("12345678-one", "12345678-other");
@@ -135,11 +135,11 @@ async fn keys_whose_kids_begin_alike_do_not_share_tokens(engine: Engine) {
     tx.commit().await.unwrap();
 }
 
-async fn the_clients_with_most_tokens_of_a_key_are_named(engine: Engine) {
+async fn the_clients_with_most_tokens_of_a_key_are_listed(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
-    // Client number n has n live tokens. `cl_00` has tokens that do not count: a revoked one, an expired one, and one by
-    // another key.
+    // Client number n has n live tokens. `cl_00` has tokens that do not count: a revoked one, an expired one, and one signed
+    // with another key.
     for client in 1..=11 {
         for number in 0..client {
             let client_id = format!("cl_{client:02}");
@@ -203,7 +203,11 @@ async fn work_on_keys_takes_turns(engine: Engine) {
         assert!(tx.insert_signing_key(&signing_key("k2")).await.unwrap());
         tx.commit().await.unwrap();
     };
-    assert_eq!(outcome_after(&database, theirs, ours).await, 2, "the second must see what the first did");
+    assert_eq!(
+        outcome_after(&database, theirs, ours).await,
+        2,
+        "the second transaction must see the key of the first"
+    );
 }
 
 async fn a_lock_on_a_key_waits_for_tokens_being_recorded(engine: Engine) {
@@ -220,7 +224,7 @@ async fn a_lock_on_a_key_waits_for_tokens_being_recorded(engine: Engine) {
         let live = tx.live_tokens_by_kid(NOW).await.unwrap();
         assert_eq!(tx.revoke_tokens_of_key("k1", NOW).await.unwrap().len(), 1);
         tx.update_signing_key(&SigningKey { phase: Phase::Gone, ..signing_key("k1") }).await.unwrap();
-        assert!(tx.lock_signing_key("k1").await.unwrap().is_none(), "it is gone");
+        assert!(tx.lock_signing_key("k1").await.unwrap().is_none(), "a key that is gone cannot be locked");
         tx.commit().await.unwrap();
         live
     };

@@ -1,13 +1,13 @@
-//! The service's own state: the sealed root key.
+//! The root key, sealed under the master key.
 
 use mintmark::storage::SealedRoot;
 
 use crate::storage::samples::{NOW, change};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
-on_both_engines!(the_root_is_stored_once);
+on_both_engines!(the_root_key_is_stored_once_and_replaced_only_if_its_fingerprint_matches);
 
-async fn the_root_is_stored_once(engine: Engine) {
+async fn the_root_key_is_stored_once_and_replaced_only_if_its_fingerprint_matches(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     assert_eq!(storage.sealed_root().await.unwrap(), None);

@@ -8,8 +8,8 @@ use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
     a_product_is_stored_with_all_members,
-    a_code_in_use_is_refused_by_name,
-    pages_go_by_the_bytes_of_the_code,
+    a_code_in_use_is_refused,
+    pages_are_in_the_order_of_the_bytes_of_the_code,
     a_product_is_changed_under_its_lock,
     a_granted_product_cannot_be_deleted,
     grants_are_counted_and_listed,
@@ -32,17 +32,17 @@ async fn a_product_is_stored_with_all_members(engine: Engine) {
     assert_eq!(storage.product("none").await.unwrap(), None);
 }
 
-async fn a_code_in_use_is_refused_by_name(engine: Engine) {
+async fn a_code_in_use_is_refused(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let again = Product { name: "Another".to_owned(), ..product("gst") };
     assert!(!change!(storage, tx => tx.insert_product(&again)));
     assert_eq!(storage.product("gst").await.unwrap(), Some(product("gst")));
 }
 
-async fn pages_go_by_the_bytes_of_the_code(engine: Engine) {
+async fn pages_are_in_the_order_of_the_bytes_of_the_code(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
-    // A linguistic order would ignore the signs.
+    // A linguistic order would ignore punctuation.
     let sorted = ["a-z", "a.b", "a:a", "a_c", "aa"];
     for code in ["aa", "a_c", "a-z", "a:a", "a.b"] {
         change!(storage, tx => tx.insert_product(&product(code)));

@@ -10,11 +10,11 @@ use crate::support::{Engine, TestDatabase, on_both_engines};
 on_both_engines!(
     a_workspace_is_stored_with_all_members,
     a_reach_ends_at_its_workspace,
-    pages_go_by_the_bytes_of_the_id,
+    pages_are_in_the_order_of_the_bytes_of_the_id,
     a_workspace_is_changed_under_its_lock,
     a_deleted_workspace_is_not_found_and_its_id_is_not_free,
     clients_are_counted,
-    products_held_are_counted_by_client,
+    the_clients_of_each_product_are_counted,
 );
 
 fn own(id: &str) -> Reach {
@@ -53,7 +53,7 @@ async fn a_reach_ends_at_its_workspace(engine: Engine) {
     tx.rollback().await.unwrap();
 }
 
-async fn pages_go_by_the_bytes_of_the_id(engine: Engine) {
+async fn pages_are_in_the_order_of_the_bytes_of_the_id(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let sorted = ["-a", "0", "B", "_a", "a", "b"];
@@ -120,7 +120,7 @@ async fn clients_are_counted(engine: Engine) {
     tx.rollback().await.unwrap();
 }
 
-async fn products_held_are_counted_by_client(engine: Engine) {
+async fn the_clients_of_each_product_are_counted(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
     change!(storage, tx => tx.ungrant_products("cl_2", &["e-invoicing"]));

@@ -1,4 +1,4 @@
-//! Recorded tokens, and that no token is recorded after the right to it has ended.
+//! Recording tokens: no token is recorded after the right to it has ended.
 
 use mintmark::model::client::ApiClient;
 use mintmark::model::inline_id::SecretId;
@@ -14,7 +14,7 @@ use crate::storage::samples::{NOW, change, client, secret, signing_key, stocked,
 use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
-    a_group_is_recorded_as_its_tokens_are,
+    a_group_of_tokens_is_recorded_unchanged,
     no_group_is_recorded_after_an_ending,
     no_group_is_recorded_while_an_ending_is_being_committed,
     nothing_ends_between_a_group_and_its_commit,
@@ -24,10 +24,10 @@ on_both_engines!(
     a_jti_exists_once,
     a_token_may_be_recorded,
     no_token_is_recorded_after_its_right_has_ended,
-    recording_asks_and_writes_at_once,
+    recording_checks_and_writes_in_one_step,
     no_token_is_recorded_while_the_end_of_its_right_is_being_committed,
     nothing_ends_between_the_check_and_the_commit,
-    an_administrator_may_issue_whatever_the_secrets,
+    an_administrator_may_issue_without_a_secret_of_the_client,
 );
 
 fn guard(secret_id: Option<&str>, now: i64) -> IssueGuard {
@@ -56,7 +56,7 @@ enum Ending {
     KeyRetired,
 }
 
-const DEATHS: [Ending; 9] = [
+const ENDINGS: [Ending; 9] = [
     Ending::ClientDisabled,
     Ending::ClientDeleted,
     Ending::ClientEnds,
@@ -68,7 +68,7 @@ const DEATHS: [Ending; 9] = [
     Ending::KeyRetired,
 ];
 
-/// Each ending has its own workspace, client, secret and key, all with its name.
+/// Each ending has a separate workspace, client, secret and key, which have the name of the ending.
 impl Ending {
     fn name(self) -> String {
         format!("{self:?}")
@@ -132,11 +132,11 @@ impl Ending {
     }
 }
 
-/// A database with the records for every ending.
-async fn mortal(engine: Engine) -> (TestDatabase, Storage) {
+/// A database with the records for each ending.
+async fn with_records_for_endings(engine: Engine) -> (TestDatabase, Storage) {
     let (database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
-    for ending in DEATHS {
+    for ending in ENDINGS {
         let name = ending.name();
         assert!(tx.insert_workspace(&workspace(&name)).await.unwrap());
         tx.insert_client(&ending.client(), &name).await.unwrap();
@@ -222,8 +222,8 @@ async fn a_token_may_be_recorded(engine: Engine) {
 }
 
 async fn no_token_is_recorded_after_its_right_has_ended(engine: Engine) {
-    let (_database, storage) = mortal(engine).await;
-    for ending in DEATHS {
+    let (_database, storage) = with_records_for_endings(engine).await;
+    for ending in ENDINGS {
         assert_eq!(ending.may_issue(&storage).await, IssueCheck::Allowed, "before {ending:?}");
         let mut tx = storage.begin().await.unwrap();
         ending.write(&mut tx).await;
@@ -232,9 +232,9 @@ async fn no_token_is_recorded_after_its_right_has_ended(engine: Engine) {
     }
 }
 
-async fn recording_asks_and_writes_at_once(engine: Engine) {
-    let (_database, storage) = mortal(engine).await;
-    for ending in DEATHS {
+async fn recording_checks_and_writes_in_one_step(engine: Engine) {
+    let (_database, storage) = with_records_for_endings(engine).await;
+    for ending in ENDINGS {
         let (guard, platform) = (ending.guard(NOW), Reach::Platform);
         let alone = IssueGuard { replaces: true, ..guard.clone() };
         for (guard, jti) in [(&guard, "first"), (&alone, "second")] {
@@ -261,9 +261,9 @@ async fn recording_asks_and_writes_at_once(engine: Engine) {
 }
 
 async fn no_token_is_recorded_while_the_end_of_its_right_is_being_committed(engine: Engine) {
-    let (database, storage) = mortal(engine).await;
+    let (database, storage) = with_records_for_endings(engine).await;
     let other = database.open().await;
-    for ending in DEATHS {
+    for ending in ENDINGS {
         // An ending that is rolled back has no effect.
         let mut tx = storage.begin().await.unwrap();
         ending.write(&mut tx).await;
@@ -286,12 +286,12 @@ async fn no_token_is_recorded_while_the_end_of_its_right_is_being_committed(engi
 }
 
 async fn nothing_ends_between_the_check_and_the_commit(engine: Engine) {
-    let (database, storage) = mortal(engine).await;
+    let (database, storage) = with_records_for_endings(engine).await;
     let other = database.open().await;
-    for ending in DEATHS {
+    for ending in ENDINGS {
         let mut tx = storage.begin().await.unwrap();
         assert_eq!(tx.may_issue(&ending.token(), &ending.guard(NOW)).await.unwrap(), IssueCheck::Allowed);
-        let dying = async {
+        let ending_it = async {
             let mut tx = other.begin().await.unwrap();
             ending.write(&mut tx).await;
             // A revocation of all tokens includes the token that was recorded before it.
@@ -303,11 +303,11 @@ async fn nothing_ends_between_the_check_and_the_commit(engine: Engine) {
             tx.insert_recorded_token(&ending.token()).await.unwrap();
             tx.commit().await.unwrap();
         };
-        assert_eq!(outcome_after(&database, dying, issuing).await, 1, "{ending:?}");
+        assert_eq!(outcome_after(&database, ending_it, issuing).await, 1, "{ending:?}");
     }
 }
 
-async fn an_administrator_may_issue_whatever_the_secrets(engine: Engine) {
+async fn an_administrator_may_issue_without_a_secret_of_the_client(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     assert_eq!(may_issue(&storage, None, NOW).await, IssueCheck::Allowed);
     change!(storage, tx => tx.insert_secret(&secret("s2", "cl_1")));
@@ -319,7 +319,7 @@ async fn an_administrator_may_issue_whatever_the_secrets(engine: Engine) {
     assert_eq!(may_issue(&storage, Some("s1"), NOW).await, IssueCheck::ClientNotAllowed);
 }
 
-async fn a_group_is_recorded_as_its_tokens_are(engine: Engine) {
+async fn a_group_of_tokens_is_recorded_unchanged(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
     change!(storage, tx => tx.insert_secret(&ending));
@@ -361,9 +361,9 @@ fn group_of(ending: Ending) -> [(RecordedToken, IssueGuard); 3] {
 }
 
 async fn no_group_is_recorded_after_an_ending(engine: Engine) {
-    let (_database, storage) = mortal(engine).await;
+    let (_database, storage) = with_records_for_endings(engine).await;
     // In reverse, since the first token of every group needs a client that `ClientDisabled` has not disabled yet.
-    for ending in DEATHS.into_iter().rev() {
+    for ending in ENDINGS.into_iter().rev() {
         assert!(group_is_recorded(&storage, ending).await, "before {ending:?}");
         let mut tx = storage.begin().await.unwrap();
         ending.write(&mut tx).await;
@@ -382,14 +382,14 @@ async fn no_group_is_recorded_after_an_ending(engine: Engine) {
 /// SQLite has one writer, so the group waits. On PostgreSQL the group waits for no row: it leaves out tokens whose rows another
 /// transaction has locked.
 async fn no_group_is_recorded_while_an_ending_is_being_committed(engine: Engine) {
-    let (database, storage) = mortal(engine).await;
+    let (database, storage) = with_records_for_endings(engine).await;
     let other = database.open().await;
-    for ending in DEATHS.into_iter().rev() {
-        for dies in [false, true] {
+    for ending in ENDINGS.into_iter().rev() {
+        for commits in [false, true] {
             let mut tx = storage.begin().await.unwrap();
             ending.write(&mut tx).await;
             let finish = async {
-                if dies {
+                if commits {
                     drop(tx.commit().await.unwrap());
                 } else {
                     tx.rollback().await.unwrap();
@@ -402,15 +402,15 @@ async fn no_group_is_recorded_while_an_ending_is_being_committed(engine: Engine)
                 finish.await;
                 group_is_recorded(&other, ending).await
             };
-            assert_eq!(recorded, !dies, "{ending:?}");
+            assert_eq!(recorded, !commits, "{ending:?}");
         }
     }
 }
 
 async fn nothing_ends_between_a_group_and_its_commit(engine: Engine) {
-    let (database, storage) = mortal(engine).await;
+    let (database, storage) = with_records_for_endings(engine).await;
     let other = database.open().await;
-    for (number, ending) in DEATHS.into_iter().rev().enumerate() {
+    for (number, ending) in ENDINGS.into_iter().rev().enumerate() {
         let mut group = group_of(ending);
         for (token, _) in &mut group {
             token.jti.push_str(&number.to_string());
@@ -418,7 +418,7 @@ async fn nothing_ends_between_a_group_and_its_commit(engine: Engine) {
         let mut tx = storage.begin().await.unwrap();
         let added = tx.record_tokens(&group.each_ref().map(|(token, guard)| (token, guard)), false).await;
         assert_eq!(added.unwrap(), [true; 3]);
-        let dying = async {
+        let ending_it = async {
             let mut tx = other.begin().await.unwrap();
             ending.write(&mut tx).await;
             let revoked = tx.revoke_tokens_of_client(&ending.name(), NOW).await.unwrap();
@@ -427,6 +427,6 @@ async fn nothing_ends_between_a_group_and_its_commit(engine: Engine) {
         };
         let issuing = async { drop(tx.commit().await.unwrap()) };
         // A revocation of all tokens includes the tokens that were recorded before it.
-        assert_eq!(outcome_after(&database, dying, issuing).await, 2, "{ending:?}");
+        assert_eq!(outcome_after(&database, ending_it, issuing).await, 2, "{ending:?}");
     }
 }

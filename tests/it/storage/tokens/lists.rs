@@ -11,7 +11,7 @@ use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
     each_filter_narrows_the_list,
-    clients_come_one_by_one_with_their_newest_first,
+    tokens_are_listed_client_by_client_newest_first,
     a_reach_ends_at_its_workspace_and_at_deleted_clients,
 );
 
@@ -67,7 +67,7 @@ async fn each_filter_narrows_the_list(engine: Engine) {
     }
 }
 
-async fn clients_come_one_by_one_with_their_newest_first(engine: Engine) {
+async fn tokens_are_listed_client_by_client_newest_first(engine: Engine) {
     let (_database, storage) = issued(engine).await;
     let all = TokenFilter { status: ListedTokens::All, ..TokenFilter::default() };
     for limit in 1..8 {

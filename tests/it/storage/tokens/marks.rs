@@ -7,9 +7,9 @@ use mintmark::model::token::RecordedToken;
 use crate::storage::samples::{NOW, change, stocked, token};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(every_slot_but_those_of_living_tokens_is_revoked);
+on_both_engines!(every_slot_except_those_of_live_tokens_is_revoked);
 
-async fn every_slot_but_those_of_living_tokens_is_revoked(engine: Engine) {
+async fn every_slot_except_those_of_live_tokens_is_revoked(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let leased: Vec<Slot> =
         change!(storage, tx => tx.lease_slots(ListKind::Expiring, 4, [7; 16], NOW)).collect();
@@ -41,7 +41,7 @@ async fn every_slot_but_those_of_living_tokens_is_revoked(engine: Engine) {
         [Status::Valid, Status::Suspended, Status::Invalid, Status::Invalid]
     );
     let revoked = (0..SLOTS_PER_LIST).filter(|idx| status(&bits, *idx) == Some(Status::Invalid)).count();
-    assert_eq!(revoked, SLOTS_PER_LIST as usize - 2, "whichever tokens have them");
+    assert_eq!(revoked, SLOTS_PER_LIST as usize - 2, "all slots except two");
     let mut next = change!(storage, tx => tx.lease_slots(ListKind::Expiring, 1, [7; 16], NOW));
     assert_eq!(next.next().unwrap().list, last + 1, "no more slots of the old list are given out");
 }

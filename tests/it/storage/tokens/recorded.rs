@@ -1,4 +1,4 @@
-//! Recorded tokens as they are read: by id, of a client, a page at a time, and when they were last introspected.
+//! Reading recorded tokens, by id and in pages, and storing when they were last introspected.
 
 use mintmark::model::page::Items;
 use mintmark::model::reach::Reach;
@@ -10,7 +10,7 @@ use crate::support::{Engine, on_both_engines, outcome_after};
 
 on_both_engines!(
     a_token_is_stored_with_all_members,
-    what_is_known_of_a_token,
+    a_token_is_recorded_denied_or_unknown,
     a_reach_ends_at_its_workspace,
     pages_go_from_new_to_old,
     the_last_introspection_is_recorded,
@@ -49,7 +49,7 @@ async fn a_token_is_stored_with_all_members(engine: Engine) {
     assert_eq!(change!(storage, tx => tx.recorded_token("none")), None);
 }
 
-async fn what_is_known_of_a_token(engine: Engine) {
+async fn a_token_is_recorded_denied_or_unknown(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     insert(&storage, [token("recorded")]).await;
     assert!(change!(storage, tx => tx.deny_token("denied", "cl_1", NOW + 60)));

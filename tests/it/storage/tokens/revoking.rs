@@ -12,13 +12,13 @@ on_both_engines!(
     a_token_is_revoked_once,
     revoking_says_how_many_tokens_were_live,
     tokens_are_revoked_by_their_scopes,
-    the_live_tokens_of_a_client,
+    the_live_tokens_of_a_client_are_counted,
     work_on_the_tokens_of_a_client_reads_only_live_ones,
     the_tokens_of_a_key_or_a_list_are_found_without_reading_others,
-    the_oldest_beyond_a_number_are_revoked_in_order,
+    the_oldest_tokens_beyond_a_number_are_revoked,
     a_new_token_replaces_the_others_at_once,
-    a_replaced_token_may_have_its_grace,
-    a_grace_is_never_lengthened,
+    a_replaced_token_may_have_a_grace_period,
+    a_grace_period_is_never_extended,
     denied_tokens_are_deleted_after_their_end,
     ended_tokens_are_deleted_in_batches,
 );
@@ -102,7 +102,8 @@ async fn tokens_are_revoked_by_their_scopes(engine: Engine) {
         tx.count_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
     let all =
         change!(storage, tx => tx.revoke_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
-    // A token that has just ended by this clock may be live by the clock of another server, so it is revoked too, but not counted.
+    // A token that has just ended by this clock may be live by the clock of another server. So it is revoked too, but not
+    // counted.
     assert_eq!(counted + 2, i64::try_from(all.len()).unwrap());
     let expected = ["alone", "ended", "first", "last", "never expires", "replaced", "soon replaced"];
     assert_eq!(sorted(all), expected.map(|jti| revoked(jti, !matches!(jti, "ended" | "replaced"))));
@@ -110,7 +111,7 @@ async fn tokens_are_revoked_by_their_scopes(engine: Engine) {
     assert_eq!(found(&storage, "longer").await.revoked_at, None);
 }
 
-async fn the_live_tokens_of_a_client(engine: Engine) {
+async fn the_live_tokens_of_a_client_are_counted(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     insert(
         &storage,
@@ -169,14 +170,14 @@ async fn work_on_the_tokens_of_a_client_reads_only_live_ones(engine: Engine) {
         let steps: Vec<&str> = steps.iter().map(|step| step.trim()).collect();
         let whole = steps.join("\n");
         if engine == Engine::Sqlite {
-            // The index is read for one client, from an end on.
+            // The index is read for one client, and only for tokens that end after a given time.
             let read = "INDEX access_tokens_live (client_id=? AND <expr>>?)";
             assert!(whole.contains(read), "{name}:\n{whole}");
             // Suspending many tokens reads only the index, and no rows.
             assert!(name != "slots" || whole.contains("COVERING INDEX access_tokens_live"), "{whole}");
             assert!(!whole.contains("SCAN access_tokens") && !whole.contains("SCAN t\n"), "{name}:\n{whole}");
         } else {
-            // Due tokens have an index of their own, which contains nothing else.
+            // There is a separate index of the tokens that are due to be revoked.
             let due = name == "revoke due" && whole.contains("access_tokens_due");
             assert!(due || whole.contains("access_tokens_live"), "{name}:\n{whole}");
             assert!(!whole.contains("Seq Scan on access_tokens"), "{name}:\n{whole}");
@@ -216,14 +217,14 @@ async fn the_tokens_of_a_key_or_a_list_are_found_without_reading_others(engine: 
     }
 }
 
-async fn the_oldest_beyond_a_number_are_revoked_in_order(engine: Engine) {
+async fn the_oldest_tokens_beyond_a_number_are_revoked(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let by_client = |jti: &str, client_id: &str| RecordedToken {
         issued_by: "client".into(),
         client_id: client_id.to_owned(),
         ..token(jti)
     };
-    // The order is that of the rows, whatever clock the issuing server had.
+    // The oldest token is the one whose row was inserted first. `issued_at` depends on the clock of the server that issued it.
     for (jti, at) in [("d", NOW + 5), ("a", NOW + 9), ("c", NOW), ("b", NOW)] {
         insert(&storage, [RecordedToken { issued_at: at, ..by_client(jti, "cl_1") }]).await;
     }
@@ -283,7 +284,7 @@ async fn a_new_token_replaces_the_others_at_once(engine: Engine) {
     assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_2", NOW)), 1);
 }
 
-async fn a_replaced_token_may_have_its_grace(engine: Engine) {
+async fn a_replaced_token_may_have_a_grace_period(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     insert(&storage, [token("old"), token("new")]).await;
     assert_eq!(change!(storage, tx => tx.replace_tokens("cl_1", "new", NOW + 60, NOW)), []);
@@ -299,7 +300,7 @@ async fn a_replaced_token_may_have_its_grace(engine: Engine) {
     assert_eq!(
         change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 70, 10)),
         [revoked("old", false)],
-        "it had ended ten seconds before"
+        "its grace period ended ten seconds before"
     );
     assert_eq!(found(&storage, "old").await.revoked_at, Some(NOW + 60));
     assert_eq!(storage.clients_with_due_tokens(NOW + 70, 10).await.unwrap(), [""; 0]);
@@ -311,7 +312,7 @@ async fn a_replaced_token_may_have_its_grace(engine: Engine) {
     assert_eq!(storage.clients_with_due_tokens(NOW, 1).await.unwrap(), ["cl_0"]);
 }
 
-async fn a_grace_is_never_lengthened(engine: Engine) {
+async fn a_grace_period_is_never_extended(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     insert(&storage, [token("first"), token("second"), token("third")]).await;
     for (new, at, expected) in [("second", NOW + 60, NOW + 60), ("third", NOW + 90, NOW + 60)] {
@@ -330,10 +331,14 @@ async fn denied_tokens_are_deleted_after_their_end(engine: Engine) {
         assert!(change!(storage, tx => tx.deny_token(jti, "cl_1", NOW + ends_in)));
     }
     assert_eq!(storage.purge_denied_tokens(NOW + 9, 10).await.unwrap(), 0);
-    assert_eq!(storage.purge_denied_tokens(NOW + 20, 1).await.unwrap(), 1, "no more than asked for");
+    assert_eq!(storage.purge_denied_tokens(NOW + 20, 1).await.unwrap(), 1, "at most one");
     for (jti, expected) in [("a", TokenState::Unknown), ("b", TokenState::Denied), ("c", TokenState::Denied)]
     {
-        assert_eq!(storage.token_state(jti).await.unwrap(), expected, "{jti}: the first to end goes first");
+        assert_eq!(
+            storage.token_state(jti).await.unwrap(),
+            expected,
+            "{jti}: the first to end is deleted first"
+        );
     }
     assert_eq!(storage.purge_denied_tokens(NOW + 20, 10).await.unwrap(), 1);
     assert_eq!(storage.token_state("c").await.unwrap(), TokenState::Denied);
@@ -367,7 +372,7 @@ async fn ended_tokens_are_deleted_in_batches(engine: Engine) {
         left.join(" ")
     };
     assert_eq!(storage.purge_recorded_tokens(NOW - 4, 10).await.unwrap(), 0);
-    assert_eq!(storage.purge_recorded_tokens(NOW, 1).await.unwrap(), 2, "one of each sort");
+    assert_eq!(storage.purge_recorded_tokens(NOW, 1).await.unwrap(), 2, "one expired and one revoked token");
     assert_eq!(left().await, "alive e2 e3 r2 r3");
     assert_eq!(storage.purge_recorded_tokens(NOW, 10).await.unwrap(), 2);
     assert_eq!(storage.purge_recorded_tokens(NOW, 10).await.unwrap(), 0);

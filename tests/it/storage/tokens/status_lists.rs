@@ -15,9 +15,9 @@ use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
     leases_follow_one_another,
-    two_processes_lease_apart,
+    two_processes_lease_different_slots,
     a_full_list_is_followed_by_the_next,
-    each_kind_has_lists_of_its_own,
+    each_kind_has_separate_lists,
     a_mark_is_stored_and_says_which_list_changed,
     revoking_beats_suspending,
     marks_of_two_processes_lose_nothing,
@@ -25,9 +25,9 @@ on_both_engines!(
     a_list_is_read_as_of_the_counter,
     a_list_ends_when_no_token_in_it_can_be_live,
     an_ended_list_leaves_nothing_but_its_number,
-    an_end_can_only_be_put_off,
+    the_end_of_a_list_can_only_move_later,
     a_key_that_is_gone_has_no_open_list,
-    numbers_can_be_skipped,
+    list_numbers_can_be_skipped,
     a_part_of_another_length_is_damage,
 );
 
@@ -88,7 +88,7 @@ async fn leases_follow_one_another(engine: Engine) {
     assert_eq!(storage.status_lists().await.unwrap(), [1]);
 }
 
-async fn two_processes_lease_apart(engine: Engine) {
+async fn two_processes_lease_different_slots(engine: Engine) {
     let (database, storage) = fresh(engine).await;
     let other = database.open().await;
     let turns = (0..24).map(|turn| lease([&storage, &other][turn % 2], ListKind::Generations, 7));
@@ -117,7 +117,7 @@ async fn a_full_list_is_followed_by_the_next(engine: Engine) {
     assert_eq!(storage.status_lists().await.unwrap(), [1, 2, 3]);
 }
 
-async fn each_kind_has_lists_of_its_own(engine: Engine) {
+async fn each_kind_has_separate_lists(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
     let kinds = [
         ListKind::Generations,
@@ -141,7 +141,7 @@ async fn a_mark_is_stored_and_says_which_list_changed(engine: Engine) {
     assert!(storage.status_list(9).await.unwrap().is_none());
     let empty = storage.status_list(1).await.unwrap().unwrap();
     assert_eq!(empty.bits, vec![0; LIST_BYTES]);
-    // In no order, over both lists and several parts.
+    // The slots are in no order, in both lists and in several parts.
     let last = SLOTS_PER_LIST - 1;
     let slots = [at(2, 5), at(1, last), at(1, SLOTS_PER_PART), at(1, 0), at(1, SLOTS_PER_PART - 1), at(2, 4)];
     assert_eq!(mark(&storage, &slots, Mark::Revoke).await, [1, 2]);
@@ -181,7 +181,7 @@ async fn marks_of_two_processes_lose_nothing(engine: Engine) {
     let (database, storage) = fresh(engine).await;
     let other = database.open().await;
     lease(&storage, ListKind::Expiring, 1).await;
-    // Neighbours in a byte, marked by two processes in turn; some are in a part that does not exist yet.
+    // Slots that share bytes, marked by two processes in turn. Some are in a part that does not exist yet.
     let marking = (0..40).map(async |turn: u32| {
         let slots = [at(1, turn), at(1, 100 * SLOTS_PER_PART / 10 + turn)];
         mark([&storage, &other][turn as usize % 2], &slots, Mark::Revoke).await
@@ -198,7 +198,7 @@ async fn one_mark_waits_for_the_other(engine: Engine) {
     for kind in [ListKind::Generations, ListKind::Expiring] {
         lease(&storage, kind, 1).await;
     }
-    // If each waited for a row of the other, neither would end. So the second already waits at its first mark.
+    // If each transaction waited for a row of the other, neither would end. So the second waits already at its first mark.
     let mut first = storage.begin().await.unwrap();
     first.mark_slots(&[at(1, 1)], Mark::Revoke).await.unwrap();
     let second = async {
@@ -306,7 +306,7 @@ async fn an_ended_list_leaves_nothing_but_its_number(engine: Engine) {
     assert_eq!(full(&storage, ListKind::Expiring).await, list + 1);
 }
 
-async fn an_end_can_only_be_put_off(engine: Engine) {
+async fn the_end_of_a_list_can_only_move_later(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
     let list = full(&storage, ListKind::Expiring).await;
     for exp in [NOW + 10, NOW + 5] {
@@ -332,7 +332,7 @@ async fn a_key_that_is_gone_has_no_open_list(engine: Engine) {
     assert_eq!(ended(&storage, NOW + 7, 100).await, [1]);
 }
 
-async fn numbers_can_be_skipped(engine: Engine) {
+async fn list_numbers_can_be_skipped(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
     assert_eq!(full(&storage, ListKind::Expiring).await, 1);
     assert_eq!(change!(storage, tx => tx.skip_status_lists(1000)), 1001);

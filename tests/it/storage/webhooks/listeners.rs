@@ -8,15 +8,15 @@ use crate::storage::samples::{change, stocked, workspace};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    the_active_ones_of_the_workspaces_named,
-    those_that_name_lists_and_checkpoints_of_any_workspace
+    the_active_webhooks_of_the_given_workspaces_are_found,
+    webhooks_that_name_lists_or_checkpoints_are_found_in_any_workspace
 );
 
 fn ids(listeners: &[Listener]) -> Vec<&str> {
     listeners.iter().map(|listener| listener.webhook_id.as_str()).collect()
 }
 
-async fn the_active_ones_of_the_workspaces_named(engine: Engine) {
+async fn the_active_webhooks_of_the_given_workspaces_are_found(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     change!(storage, tx => tx.insert_workspace(&workspace("platform")));
     let disabled = Webhook { disabled: Some(Disabled::Failing), ..active("w1", "acme", Events::Usual) };
@@ -43,7 +43,7 @@ async fn the_active_ones_of_the_workspaces_named(engine: Engine) {
     assert_eq!(ids(&change!(storage, tx => tx.webhooks_of(&[]))), [""; 0]);
 }
 
-async fn those_that_name_lists_and_checkpoints_of_any_workspace(engine: Engine) {
+async fn webhooks_that_name_lists_or_checkpoints_are_found_in_any_workspace(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let disabled = Webhook { disabled: Some(Disabled::Administrator), ..active("w6", "acme", named(&["*"])) };
     for hook in [

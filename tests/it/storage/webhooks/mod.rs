@@ -1,6 +1,6 @@
 //! Webhooks, their keys, and which of them get an event.
 
-mod again;
+mod deliveries;
 mod listeners;
 mod records;
 

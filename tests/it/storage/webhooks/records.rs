@@ -10,11 +10,11 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     a_webhook_is_stored_with_all_members,
-    pages_go_by_age_within_a_workspace,
+    pages_of_a_workspace_are_in_the_order_of_the_ids,
     a_webhook_is_changed_under_its_lock,
     failures_count_from_the_first,
     replaced_keys_sign_until_their_time,
-    what_belongs_to_a_webhook_goes_with_it,
+    deleting_a_webhook_deletes_its_keys,
 );
 
 fn own(id: &str) -> Reach {
@@ -34,7 +34,7 @@ async fn a_webhook_is_stored_with_all_members(engine: Engine) {
     assert_eq!(storage.webhook(&Reach::Platform, "w9").await.unwrap(), None);
 }
 
-async fn pages_go_by_age_within_a_workspace(engine: Engine) {
+async fn pages_of_a_workspace_are_in_the_order_of_the_ids(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (id, workspace) in [("w3", "acme"), ("w1", "acme"), ("w2", "other")] {
         change!(storage, tx => tx.insert_webhook(&active(id, workspace, Events::Usual)));
@@ -82,7 +82,7 @@ async fn failures_count_from_the_first(engine: Engine) {
     assert_eq!(change!(storage, tx => tx.note_webhook_failure("w9", NOW)), None);
     change!(storage, tx => tx.note_webhook_success("w1"));
     let found = storage.webhook(&Reach::Platform, "w1").await.unwrap().unwrap();
-    assert_eq!((found.failing_since, found.version), (None, 3), "no change of the record");
+    assert_eq!((found.failing_since, found.version), (None, 3), "the version of the record did not rise");
 }
 
 async fn signing(storage: &Storage, webhook_id: &str, now: i64) -> Vec<(String, Vec<u8>)> {
@@ -113,7 +113,7 @@ async fn replaced_keys_sign_until_their_time(engine: Engine) {
     assert_eq!(signing(&storage, "w1", NOW).await, keys(&["k7", "k6", "k5", "k4"]), "the newest four");
 }
 
-async fn what_belongs_to_a_webhook_goes_with_it(engine: Engine) {
+async fn deleting_a_webhook_deletes_its_keys(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (id, workspace) in [("w1", "acme"), ("w2", "acme"), ("w3", "other")] {
         let hook = active(id, workspace, Events::Usual);

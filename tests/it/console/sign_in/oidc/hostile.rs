@@ -1,4 +1,4 @@
-//! Replies and tokens that must not sign anybody in, through the door.
+//! Replies of a provider and ID tokens that must not sign anybody in, over HTTP.
 
 use serde_json::{Value, json};
 
@@ -8,26 +8,26 @@ use super::{app, by_link, come_back};
 use crate::support::{Browser, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    state_is_good_once,
-    state_is_good_in_the_browser_it_was_made_for,
-    state_ends_after_ten_minutes,
+    a_state_works_once,
+    a_state_works_only_in_the_browser_it_was_made_for,
+    a_state_expires_after_ten_minutes,
     iss_of_a_reply_is_checked,
     a_token_that_is_not_for_this_sign_in_is_refused,
     a_provider_that_refuses_is_quoted,
-    new_keys_are_read_once_a_minute,
+    new_keys_are_requested_at_most_once_a_minute,
     an_account_is_linked_from_the_account_page_only,
     a_provider_inside_the_network_is_not_asked_unless_it_is_listed,
 );
 
 const ADMIN: &str = "platform_admin";
 
-/// Begins a sign-in; returns where the browser is sent.
+/// Begins a sign-in. Returns the URL at the provider that the browser is sent to.
 async fn away(browser: &Browser<'_>) -> String {
     browser.get("/console/sign-in").await.must_be(200);
     browser.get("/console/sign-in/oidc/corp").await.location()
 }
 
-async fn state_is_good_once(engine: Engine) {
+async fn a_state_works_once(engine: Engine) {
     let provider = Provider::start();
     let app = app(engine, &provider, "groups").await;
     let browser = Browser::new(&app);
@@ -47,23 +47,23 @@ async fn state_is_good_once(engine: Engine) {
     assert!(page.says("a parameter comes twice"), "{}", page.text());
 }
 
-async fn state_is_good_in_the_browser_it_was_made_for(engine: Engine) {
+async fn a_state_works_only_in_the_browser_it_was_made_for(engine: Engine) {
     let provider = Provider::start();
     let app = app(engine, &provider, "groups").await;
     let (victim, attacker) = (Browser::new(&app), Browser::new(&app));
-    // Somebody gives another person the end of a sign-in of their own.
+    // An attacker makes a victim open the redirect that ends the attacker's own sign-in.
     let reply = provider.sign_in(&app, &away(&attacker).await, &json!({"groups": ADMIN}));
     away(&victim).await;
     let page = victim.get(&reply.path()).await.must_be(403);
     assert!(page.says("This sign-in began somewhere else"), "{}", page.text());
     assert_eq!((victim.cookie("mintmark"), provider.count("/token")), (None, 0));
-    // Nor in a browser without any cookie, and it is used up.
+    // A browser without cookies is refused too, and the state is used up.
     let reply = provider.sign_in(&app, &away(&attacker).await, &json!({"groups": ADMIN}));
     Browser::new(&app).get(&reply.path()).await.must_be(403);
     attacker.get(&reply.path()).await.must_be(400);
 }
 
-async fn state_ends_after_ten_minutes(engine: Engine) {
+async fn a_state_expires_after_ten_minutes(engine: Engine) {
     let provider = Provider::start();
     let app = app(engine, &provider, "groups").await;
     let browser = Browser::new(&app);
@@ -83,7 +83,7 @@ async fn iss_of_a_reply_is_checked(engine: Engine) {
         let page = browser.get(&reply.with("iss", iss).path()).await.must_be(403);
         assert!(page.says("Its reply comes from another issuer (iss)"), "{}", page.text());
     }
-    // An error is that of the provider only if it says so too.
+    // A reply with an error must have the right `iss` too.
     let reply = provider.sign_in(&app, &away(&browser).await, &json!({}));
     let error = reply.with("iss", "").with("code", "").with("error", "access_denied");
     assert!(browser.get(&error.path()).await.must_be(403).says("(iss)"));
@@ -124,7 +124,7 @@ async fn a_provider_that_refuses_is_quoted(engine: Engine) {
     let reply = reply.with("code", "").with("error", "access_denied").with("error_description", "<b>No</b>");
     let page = browser.get(&reply.path()).await.must_be(403);
     assert!(page.says("corp says: access_denied: <b>No</b>") && !page.html.contains("<b>"), "{}", page.html);
-    // A code that it does not know.
+    // A code that the provider does not know.
     let reply = provider.sign_in(&app, &away(&browser).await, &json!({}));
     let page = browser.get(&reply.with("code", "made up").path()).await.must_be(403);
     assert!(page.says("It refused the authorization code (invalid_grant)"), "{}", page.text());
@@ -132,7 +132,7 @@ async fn a_provider_that_refuses_is_quoted(engine: Engine) {
     browser.get("/console/sign-in/oidc/other/callback?code=c&state=s").await.must_be(404);
 }
 
-async fn new_keys_are_read_once_a_minute(engine: Engine) {
+async fn new_keys_are_requested_at_most_once_a_minute(engine: Engine) {
     let provider = Provider::start();
     let app = app(engine, &provider, "groups").await;
     let sign_in =
@@ -146,7 +146,7 @@ async fn new_keys_are_read_once_a_minute(engine: Engine) {
     app.clock.advance(60);
     assert_eq!(sign_in().await, 303);
     assert_eq!(provider.count("/jwks"), 2);
-    // The same name for another key is not a reason to read again.
+    // Another key with a known `kid` does not cause another request for the keys.
     provider.rotate("k2");
     app.clock.advance(60);
     assert_eq!(sign_in().await, 403);
@@ -162,20 +162,20 @@ async fn an_account_is_linked_from_the_account_page_only(engine: Engine) {
     Person::new(&app, "ada@example.com").await.set_up(&app, &browser).await;
     Person::new(&app, "bob@example.com").await.set_up(&app, &other).await;
     let theirs = other.get("/console/account").await.link("Link corp");
-    // What another site could guess, or has from an account of its own.
+    // Links that an attacker could guess, or get from their own account.
     for path in ["/console/sign-in/oidc/corp?link=", "/console/sign-in/oidc/corp?link=AAAA", theirs.as_str()]
     {
         let page = browser.get(path).await.must_be(403);
         assert!(page.says("This sign-in began somewhere else"), "{path}: {}", page.text());
     }
     assert_eq!(Browser::new(&app).get(&theirs).await.location(), "/console/sign-in");
-    // It ends with the session that it began with.
+    // Linking must end in the session in which it began.
     let account = browser.get("/console/account").await.must_be(200);
     let away = browser.get(&account.link("Link corp")).await.location();
     let reply = provider.sign_in(&app, &away, &json!({}));
     browser.set_cookie("mintmark", &other.cookie("mintmark").unwrap());
     browser.get(&reply.path()).await.must_be(403);
-    // And it is protected as other changes of the account are.
+    // Like other changes of the account, linking needs a fresh sign-in.
     app.clock.advance(301);
     let account = other.get("/console/account").await.must_be(200);
     let page = other.get(&account.link("Link corp")).await;

@@ -1,4 +1,4 @@
-//! Sign-in by an OpenID Connect provider.
+//! Sign-in through an OpenID Connect provider.
 
 mod hostile;
 mod provider;
@@ -14,20 +14,20 @@ use provider::Provider;
 on_both_engines!(
     the_first_sign_in_with_a_role_creates_the_operator,
     roles_follow_the_claims_at_each_sign_in,
-    without_a_role_claim_only_linked_operators_enter,
+    without_a_role_claim_only_linked_operators_sign_in,
     an_account_is_linked_by_a_setup_link,
     a_linked_account_makes_a_session_fresh,
-    another_account_does_not_make_it_fresh,
+    another_account_does_not_make_a_session_fresh,
 );
 
-/// An app whose operators sign in by `provider`, with the workspace `acme`.
+/// An app whose operators sign in through `provider`, with the workspace `acme`.
 async fn app(engine: Engine, provider: &Provider, role_claim: &str) -> TestApp {
     let app = TestApp::start_with(engine, &provider.settings(role_claim)).await;
     app.administrator().await.workspace("acme", json!({})).await;
     app
 }
 
-/// Begins on the sign-in page, and signs in at the provider with these claims.
+/// Begins on the sign-in page, signs in at the provider with these claims, and returns the reply of the callback.
 async fn come_back(app: &TestApp, browser: &Browser<'_>, provider: &Provider, claims: &Value) -> Page {
     let page = browser.get("/console/sign-in?next=/console/account").await.must_be(200);
     let away = browser.get(&page.link("Sign in with corp")).await.location();
@@ -62,7 +62,7 @@ async fn the_first_sign_in_with_a_role_creates_the_operator(engine: Engine) {
     assert!(page.says("Ada · ada@example.com · roles set by corp"), "{}", page.text());
     assert!(page.says("by a linked account"), "{}", page.text());
     assert_eq!(roles(&app, "ada@example.com").await, vec![Role::WorkspaceAdmin("acme".to_owned())]);
-    // Who has no role there is nobody here.
+    // An account without a known role, or without an email address, cannot sign in.
     for (claims, words) in [
         (json!({"sub": "u2", "email": "b@example.com"}), "The claim groups of your account has no role"),
         (
@@ -74,7 +74,7 @@ async fn the_first_sign_in_with_a_role_creates_the_operator(engine: Engine) {
             "The claim groups of your account has no role",
         ),
         (json!({"sub": "u2", "groups": "platform_admin", "email": null}), "no email address"),
-        // The address of another account links nothing.
+        // The email address of an operator does not link the account to that operator.
         (json!({"sub": "u2", "groups": "platform_admin"}), "cannot be used here"),
     ] {
         let other = Browser::new(&app);
@@ -97,15 +97,15 @@ async fn roles_follow_the_claims_at_each_sign_in(engine: Engine) {
     Person::new(&app, "root@example.com").await.set_up(&app, &Browser::new(&app)).await;
     assert_eq!(sign_in(&Browser::new(&app), json!(["workspace_viewer:acme"])).await, 303);
     assert_eq!(roles(&app, "ada@example.com").await, vec![Role::WorkspaceViewer("acme".to_owned())]);
-    assert_eq!(first.get("/console/account").await.status, 303, "other roles end the sessions before");
+    assert_eq!(first.get("/console/account").await.status, 303, "a change of roles ends earlier sessions");
     assert_eq!(sign_in(&Browser::new(&app), json!([])).await, 403);
 }
 
-async fn without_a_role_claim_only_linked_operators_enter(engine: Engine) {
+async fn without_a_role_claim_only_linked_operators_sign_in(engine: Engine) {
     let provider = Provider::start();
     let app = app(engine, &provider, "").await;
     let stranger = Browser::new(&app);
-    // Neither by the address of an operator.
+    // Not even with the email address of an operator.
     let browser = Browser::new(&app);
     Person::new(&app, "ada@example.com").await.set_up(&app, &browser).await;
     let page = come_back(&app, &stranger, &provider, &json!({"groups": "platform_admin"})).await.must_be(403);
@@ -117,13 +117,13 @@ async fn without_a_role_claim_only_linked_operators_enter(engine: Engine) {
     assert!(page.has_form("/account/identities/remove") && page.says("u1"), "{}", page.text());
     assert_eq!(come_back(&app, &stranger, &provider, &json!({})).await.location(), "/console/account");
     stranger.get("/console/account").await.must_be(200);
-    // One account is one operator.
+    // An account can be linked to only one operator.
     let other = Browser::new(&app);
     Person::new(&app, "bob@example.com").await.set_up(&app, &other).await;
     let account = other.get("/console/account").await.must_be(200);
     let page = by_link(&app, &other, &provider, &account, "Link corp").await.must_be(409);
     assert!(page.says("linked to an operator already"), "{}", page.text());
-    // And it is removed where it was added.
+    // It is removed where it was added, on the account page.
     let page = browser.get("/console/account").await.must_be(200);
     browser.submit(&page.form("/account/identities/remove")).await.must_be(200);
     come_back(&app, &Browser::new(&app), &provider, &json!({})).await.must_be(403);
@@ -140,7 +140,7 @@ async fn an_account_is_linked_by_a_setup_link(engine: Engine) {
     assert_eq!(back.location(), "/console/account");
     browser.get("/console/account").await.must_be(200);
     assert_eq!(come_back(&app, &Browser::new(&app), &provider, &json!({})).await.status, 303);
-    // It is used up.
+    // The setup link is used up.
     let page = Browser::new(&app).get(&link).await.must_be(410);
     assert!(page.says("This link does not work any more"), "{}", page.text());
     let new = ada.new_link(&app).await;
@@ -149,7 +149,7 @@ async fn an_account_is_linked_by_a_setup_link(engine: Engine) {
     ada.new_link(&app).await;
     let reply = provider.sign_in(&app, &away, &json!({"sub": "u9"}));
     browser.get(&reply.path()).await.must_be(410);
-    // The account before stays, since the link that was replaced changed nothing.
+    // The account that was linked first still works, since the replaced link changed nothing.
     assert_eq!(come_back(&app, &Browser::new(&app), &provider, &json!({})).await.status, 303);
 }
 
@@ -167,7 +167,7 @@ async fn a_linked_account_makes_a_session_fresh(engine: Engine) {
         assert!(away.contains("prompt=login") && away.contains("max_age=0"), "{away}");
         browser.get(&provider.sign_in(&app, &away, &claims).path()).await
     };
-    // A sign-in of before does not count, nor one of which nothing is known.
+    // An earlier sign-in at the provider does not count, nor one without `auth_time`.
     let before = app.core.services.clock().now() - 301;
     for auth_time in [json!(before), Value::Null] {
         let page = confirm(json!({"groups": "platform_admin", "auth_time": auth_time})).await.must_be(403);
@@ -178,7 +178,7 @@ async fn a_linked_account_makes_a_session_fresh(engine: Engine) {
     browser.get("/console/account/password").await.must_be(200);
 }
 
-async fn another_account_does_not_make_it_fresh(engine: Engine) {
+async fn another_account_does_not_make_a_session_fresh(engine: Engine) {
     let provider = Provider::start();
     let app = app(engine, &provider, "groups").await;
     let browser = Browser::new(&app);

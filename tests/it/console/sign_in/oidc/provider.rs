@@ -1,4 +1,4 @@
-//! A small OpenID Connect provider on loopback, with a key of its own. What a person does at it is said by the test.
+//! A small OpenID Connect provider on loopback, with its own key. The test says which account signs in there.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use crate::support::TestApp;
 
 pub(super) const CLIENT: &str = "mintmark";
-/// With characters that a form encodes.
+/// Has characters that form encoding changes.
 pub(super) const SECRET: &str = "s3cret +/%:";
 
-/// The provider. Its claims, key and announcements can be changed at any time.
+/// The provider. Its key, and whether it sends `iss`, can be changed at any time.
 pub(super) struct Provider {
     pub(super) issuer: String,
     state: Arc<Mutex<State>>,
@@ -28,12 +28,13 @@ struct State {
     key: EcdsaKeyPair,
     kid: String,
     codes: BTreeMap<String, Grant>,
+    /// Whether replies have `iss` (RFC 9207), and the metadata says so.
     announces_iss: bool,
     /// Path and body of every request.
     requests: Vec<String>,
 }
 
-/// What a code is exchanged for.
+/// What belongs to a code that was not exchanged yet.
 struct Grant {
     challenge: String,
     redirect_uri: String,
@@ -70,10 +71,12 @@ impl Provider {
         )
     }
 
+    /// From now on, replies have `iss`, and the metadata says so.
     pub(super) fn announce_iss(&self) {
         self.state.lock().unwrap().announces_iss = true;
     }
 
+    /// Replaces the key by one with this `kid`.
     pub(super) fn rotate(&self, kid: &str) {
         let mut state = self.state.lock().unwrap();
         state.key = new_key();
@@ -85,8 +88,8 @@ impl Provider {
         self.state.lock().unwrap().requests.iter().filter(|line| line.contains(path)).count()
     }
 
-    /// Somebody signs in there: `claims` are laid over those of a good token, null leaves one out. Returns the parameters of
-    /// the reply.
+    /// Checks the authorization request in `location`, and signs in. `claims` replace those of a valid ID token or are added to
+    /// them; null removes a claim. Returns the parameters of the reply.
     pub(super) fn sign_in(&self, app: &TestApp, location: &str, claims: &Value) -> Reply {
         let (endpoint, query) = location.split_once('?').unwrap();
         assert_eq!(endpoint, format!("{}/auth", self.issuer));
@@ -127,7 +130,7 @@ impl Provider {
     }
 }
 
-/// The parameters with which a browser comes back.
+/// The parameters with which the provider sends a browser back to the console.
 #[derive(Clone)]
 pub(super) struct Reply(Vec<(String, String)>);
 
@@ -207,7 +210,7 @@ fn exchange(head: &str, body: &str, state: &mut State) -> (u16, Value) {
     (200, json!({"access_token": "at", "token_type": "Bearer", "id_token": token}))
 }
 
-/// A whole request.
+/// Reads a whole request.
 fn read(stream: &mut TcpStream) -> String {
     let mut request = Vec::new();
     let mut part = [0; 4096];

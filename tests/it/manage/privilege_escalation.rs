@@ -22,7 +22,7 @@ const CLIENT: &str = "/v1/api-clients/{client_id}";
 const SECRETS: &str = "/v1/api-clients/{client_id}/secrets";
 const TOKENS: &str = "/v1/api-clients/{client_id}/access-tokens";
 
-/// A write to a client: a change that is made to the client before, the method, the path and the body.
+/// A write to a client: a change to make before the write, the method, the path and the body.
 type Write = (Option<Value>, Method, &'static str, Value);
 
 fn patch(change: Value) -> Write {
@@ -105,6 +105,7 @@ fn every_write_to_a_client_is_in_the_matrix() {
     }
 }
 
+/// Two callers with tokens of the same client: the first has only `mintmark:manage`, the second all permissions.
 async fn furnished(app: &TestApp) -> (Administrator<'_>, Administrator<'_>) {
     let full = app.administrator_as(&app.bootstrap().await, ALL).await;
     for product in ["gst", "tax"] {

@@ -6,9 +6,9 @@ use super::receiver::{Receiver, Reply};
 use super::{deliveries, started, webhook, worker};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(what_was_taken_is_not_sent_again);
+on_both_engines!(an_accepted_delivery_is_not_sent_again);
 
-async fn what_was_taken_is_not_sent_again(engine: Engine) {
+async fn an_accepted_delivery_is_not_sent_again(engine: Engine) {
     let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(500)));
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -17,7 +17,7 @@ async fn what_was_taken_is_not_sent_again(engine: Engine) {
     let failing = "SELECT COUNT(*) FROM webhooks WHERE failing_since IS NOT NULL";
     assert_eq!(app.database.number(failing).await, 1);
 
-    // From now on a webhook cannot be written.
+    // From now on every update of a webhook fails.
     let mut session = app.database.session().await;
     let (begin, end) = match engine {
         Engine::Sqlite => (

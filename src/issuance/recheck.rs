@@ -8,8 +8,8 @@ use crate::clients::Credentials;
 use crate::model::proof::Proof;
 
 impl Issuer {
-    /// The current client of a request, if the proof with which the client authenticated is still valid. Also takes over the
-    /// changes of other processes, for example of signing keys.
+    /// The current client of a request, if the proof with which the client authenticated is still valid. Also reads the
+    /// changes that other processes made, for example to signing keys.
     pub(super) async fn judge_again(
         &self,
         client_id: &str,

@@ -1,4 +1,4 @@
-//! Deliveries of one webhook: sent again, or deleted with it.
+//! Deliveries of one webhook: sends them again, counts them, and deletes them with the webhook.
 
 use crate::storage::engine::{on_read, on_tx, on_write, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
@@ -14,8 +14,8 @@ statements! {
 }
 
 impl Tx {
-    /// Lets a delivery of a webhook be sent now, from the first attempt, whatever became of it. Returns `false` while it is
-    /// being sent.
+    /// Lets a delivery of a webhook be sent now, from the first attempt, even if it was sent before. Returns `false` while it
+    /// is being sent.
     pub async fn send_to_webhook_again(
         &mut self,
         webhook_id: &str,

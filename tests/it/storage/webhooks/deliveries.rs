@@ -6,7 +6,10 @@ use mintmark::model::reach::Reach;
 use crate::storage::samples::{NOW, change, stocked};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(one_is_sent_again_unless_it_is_being_sent, all_of_a_webhook_are_deleted_in_batches);
+on_both_engines!(
+    a_delivery_is_sent_again_unless_it_is_being_sent,
+    all_deliveries_of_a_webhook_are_deleted_in_batches
+);
 
 fn delivery(delivery_id: &str, recipient: &str) -> NewDelivery {
     NewDelivery {
@@ -25,7 +28,7 @@ fn delivery(delivery_id: &str, recipient: &str) -> NewDelivery {
     }
 }
 
-async fn one_is_sent_again_unless_it_is_being_sent(engine: Engine) {
+async fn a_delivery_is_sent_again_unless_it_is_being_sent(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     change!(storage, tx => tx.enqueue_delivery(&delivery("d1", "w1")));
     storage.claim_delivery("h:443", NOW, "owner", NOW + 120).await.unwrap().unwrap();
@@ -39,7 +42,7 @@ async fn one_is_sent_again_unless_it_is_being_sent(engine: Engine) {
     );
 }
 
-async fn all_of_a_webhook_are_deleted_in_batches(engine: Engine) {
+async fn all_deliveries_of_a_webhook_are_deleted_in_batches(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (id, webhook) in [("d1", "w1"), ("d2", "w1"), ("d3", "w1"), ("d4", "w2")] {
         change!(storage, tx => tx.enqueue_delivery(&delivery(id, webhook)));

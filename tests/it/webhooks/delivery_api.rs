@@ -9,13 +9,13 @@ use crate::manage::{self, ok, problem};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_test_is_sent_and_shown,
-    what_failed_is_sent_again,
-    a_deleted_webhook_takes_what_waits_along,
-    a_deleted_workspace_takes_what_waits_along,
+    a_test_event_is_sent_and_listed,
+    a_failed_delivery_is_sent_again,
+    deleting_a_webhook_deletes_its_waiting_deliveries,
+    deleting_a_workspace_deletes_its_waiting_deliveries,
 );
 
-async fn a_test_is_sent_and_shown(engine: Engine) {
+async fn a_test_event_is_sent_and_listed(engine: Engine) {
     let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(204)));
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -41,7 +41,7 @@ async fn a_test_is_sent_and_shown(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_failed_is_sent_again(engine: Engine) {
+async fn a_failed_delivery_is_sent_again(engine: Engine) {
     let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(500)));
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -73,7 +73,7 @@ async fn what_failed_is_sent_again(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_deleted_webhook_takes_what_waits_along(engine: Engine) {
+async fn deleting_a_webhook_deletes_its_waiting_deliveries(engine: Engine) {
     let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(200)));
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -86,7 +86,7 @@ async fn a_deleted_webhook_takes_what_waits_along(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_deleted_workspace_takes_what_waits_along(engine: Engine) {
+async fn deleting_a_workspace_deletes_its_waiting_deliveries(engine: Engine) {
     let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(200)));
     let admin = app.administrator().await;
     for workspace in ["acme", "other"] {
