@@ -127,7 +127,7 @@ fn request_token(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// How many statuses of a list are set: few, more than is usual, and so many that the list hardly compresses.
+/// How many statuses of a list are not 0: few, more than is usual, and so many that the list hardly compresses.
 const MARKED: [u32; 3] = [100, 10_000, 65_536];
 
 /// The minimum for a changed list: zlib over its bits, and a signature over the JWT.

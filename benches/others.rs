@@ -1,10 +1,10 @@
-//! How long other clients wait while a product is taken from a client that has 266,000 recorded tokens, which revokes all
+//! How long other clients wait while a product is removed from a client that has 266,000 recorded tokens, which revokes all
 //! these tokens. The others are clients of the same workspace and of another one: they get recorded tokens, get stateless
 //! tokens, or are changed.
 //!
 //! `cargo bench --bench others` measures on SQLite; with `-- postgres://…`, the URL of an empty database, on PostgreSQL. All
 //! kinds of work run side by side, each with one request at a time and a short pause after it: first without the change, and
-//! then while the product is taken.
+//! then while the product is removed.
 #![expect(clippy::expect_used, reason = "a benchmark that fails should stop with the reason")]
 #![expect(
     clippy::indexing_slicing,
@@ -81,7 +81,7 @@ fn main() {
         }
         let mut alone =
             Box::pin(side_by_side(&services, &others, async { tokio::time::sleep(ALONE).await })).await;
-        let taking = async {
+        let removal = async {
             let change = ClientChange {
                 products: Member::Value(vec!["e-invoicing".to_owned()]),
                 ..ClientChange::default()
@@ -91,13 +91,13 @@ fn main() {
                 .clients
                 .change_client(&Manager::command_line(), &loaded, &Precondition::None, &change)
                 .await
-                .expect("the product is taken");
+                .expect("the product is removed");
             assert_eq!(changed.revoked_tokens, Some(TOKENS));
             started.elapsed()
         };
-        let (took, mut meanwhile) = Box::pin(timed(&services, &others, taking)).await;
+        let (took, mut meanwhile) = Box::pin(timed(&services, &others, removal)).await;
         println!(
-            "a product is taken from a client with {TOKENS} recorded tokens: {:.1} s",
+            "a product is removed from a client with {TOKENS} recorded tokens: {:.1} s",
             took.as_secs_f64()
         );
         println!(
@@ -134,7 +134,7 @@ async fn side_by_side(
     timed(services, others, work).await.1
 }
 
-/// Does `work` while all others work. Returns its result, and for each of the others how long each step took, in
+/// Runs `work` while the others work. Returns its result, and for each of the others how long each step took, in
 /// milliseconds.
 async fn timed<T>(
     services: &Arc<Services>,
@@ -153,7 +153,7 @@ async fn timed<T>(
                     let started = Instant::now();
                     step(&services, work, &client, millis.len()).await;
                     millis.push(started.elapsed().as_secs_f64() * 1e3);
-                    // A pause, so that these are requests now and then, as of many clients, and no flood.
+                    // A pause, so that the requests are spread out, as those of many clients are.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 millis

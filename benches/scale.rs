@@ -39,7 +39,7 @@ fn main() {
 }
 
 async fn compare() {
-    let [small, large] = [Place::stocked(1_000).await, Place::stocked(1_000_000).await];
+    let [small, large] = [Service::with_tokens(1_000).await, Service::with_tokens(1_000_000).await];
     println!("{:<36} {:>12} {:>12} {:>8}", "median, in microseconds", "1,000", "1,000,000", "ratio");
     for (name, question) in [
         ("introspection of a recorded token", Question::IsItLive),
@@ -48,8 +48,8 @@ async fn compare() {
         let mut micros = [Vec::new(), Vec::new()];
         for round in 0..=ROUNDS {
             // Alternately, so that other load on the machine affects both.
-            for (place, micros) in [&small, &large].into_iter().zip(&mut micros) {
-                let asked = place.ask(question).await;
+            for (service, micros) in [&small, &large].into_iter().zip(&mut micros) {
+                let asked = service.ask(question).await;
                 // The first round fills the cache of clients, as in a service that has been running.
                 if round > 0 {
                     micros.extend(asked);
@@ -69,15 +69,15 @@ enum Question {
     List,
 }
 
-/// A service with tokens on record.
-struct Place {
+/// A service with recorded tokens.
+struct Service {
     core: Core,
     clients: Vec<String>,
     _folder: TempDir,
 }
 
-impl Place {
-    async fn stocked(tokens: usize) -> Self {
+impl Service {
+    async fn with_tokens(tokens: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let url = format!("sqlite://{}/mintmark.db", folder.path().display());
         let settings = format!(
@@ -95,7 +95,7 @@ impl Place {
         let (services, caller) = (&self.core.services, Manager::command_line());
         let mut micros = Vec::with_capacity(ASKED);
         for number in 0..ASKED {
-            // A stride coprime to all sizes here, so that neighbouring clients do not come one after the other.
+            // A stride coprime to all sizes here, so that clients with neighbouring rows are not asked about in that order.
             let client = number * 7_919 % self.clients.len();
             let client_id = &self.clients[client];
             let claims = claims(client_id, client, number % TOKENS_A_CLIENT);

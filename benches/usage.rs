@@ -1,9 +1,10 @@
-//! What it costs to store the usage counts of many clients: processor time of a flush after each of 10,000 clients got a token,
-//! with the memory that the counts take, on SQLite.
+//! What it costs to store the usage counts of many clients on SQLite: the processor time of a flush after each of 10,000
+//! clients got a token, and the memory that the counts take.
 //!
 //! `cargo bench --bench usage` prints both, and what it costs to store the last uses of as many secrets. Processor time is
-//! compared with that of as many signatures, since only a ratio says something on another machine. 10,000 clients in turn are
-//! the worst case: a client that gets a thousand tokens between two flushes costs as much as one that gets a single token.
+//! compared with that of as many signatures, because only a ratio can be compared across machines. A token for each of 10,000
+//! clients is the worst case: a client that gets a thousand tokens between two flushes costs as much as one that gets a single
+//! token.
 #![expect(clippy::expect_used, reason = "a benchmark that fails should stop with the reason")]
 #![expect(
     clippy::indexing_slicing,
@@ -97,7 +98,7 @@ fn main() {
     });
 }
 
-/// Makes the clients. Returns what each sends as `Authorization`.
+/// Makes the clients. Returns the `Authorization` header of each.
 async fn make_clients(app: &App) -> Vec<String> {
     let (services, caller) = (&app.core().services, Manager::command_line());
     services.tenants.bootstrap(&mintmark::kernel::Manager::command_line()).await.expect("a platform");
@@ -119,7 +120,7 @@ async fn make_clients(app: &App) -> Vec<String> {
     made
 }
 
-/// What as many signatures as there are clients take.
+/// The processor time of as many signatures as there are clients.
 fn signing_millis() -> f64 {
     let pair = NewKey::generate(Alg::ES256).expect("a key").into_pair();
     let handle = SigningHandle::new(pair, UseFor::Expiring);

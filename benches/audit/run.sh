@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What the audit tree costs on PostgreSQL: the statement by which a transaction adds its event to the tree, beside a plain
-# INSERT of the same row, and beside an UPDATE of one row, which is how a counter without gaps is usually kept.
+# What the audit tree costs on PostgreSQL: compares the statement that adds an event to the tree with a plain INSERT of the same
+# row, and with an UPDATE of one row, which is how a counter without gaps is usually kept.
 #
 #   benches/audit/run.sh [SECONDS]
 #
-# Starts a server of its own on a socket in a temporary folder, with the settings of the distribution (each commit is on disk).
+# Starts its own server on a socket in a temporary folder, with the default settings (each commit is on disk).
 # As root it runs the server as the user `postgres`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -44,7 +44,7 @@ printf '%s\nUPDATE counter SET n = n + 1 WHERE id = 1;\nCOMMIT;\n' "$change" >"$
 chmod a+r "$folder"/*.sql
 
 rate() { as "$bin/pgbench" -n -M prepared -h "$folder" -c "$1" -j 2 -T "$seconds" -f "$folder/$2.sql" postgres 2>"$folder.err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'; }
-# Twice, in both orders, so that a change of the machine's speed hits both.
+# Each twice, in both orders, so that a change of the machine's speed affects both.
 a=$(rate 1 insert) b=$(rate 1 tree) c=$(rate 1 tree) d=$(rate 1 insert)
 python3 -c "i, t = $a + $d, $b + $c; print(f'1 writer: {i / 2:.0f}/s with a plain INSERT, {t / 2:.0f}/s with the tree: {i / t:.2f} times the cost')"
 a=$(rate 50 update) b=$(rate 50 tree) c=$(rate 50 tree) d=$(rate 50 update)

@@ -135,7 +135,7 @@ pub(crate) fn metrics(address: &str) -> String {
     reply
 }
 
-/// One token request on a connection of its own. Returns the reply's status line, empty if there was none.
+/// One token request on a new connection. Returns the reply's status line, empty if there was none.
 pub(crate) fn one(address: &str, client_id: &str, client_secret: &str) -> String {
     let Ok(mut stream) = std::net::TcpStream::connect(address) else { return String::new() };
     stream.write_all(&request(client_id, client_secret)).expect("it is sent");

@@ -69,7 +69,7 @@ fn compare() {
         for ((name, target), reports) in loads.iter().zip(&mut reports) {
             generate::on_the_other_core(target, CONNECTIONS, WARM_UP);
             let report = generate::on_the_other_core(target, CONNECTIONS, MEASURED);
-            // To see whether the machine was quiet.
+            // Turns that differ much show that other work disturbed the measurement.
             eprintln!("turn {turn}: {name} {:.0}/s", report.per_second);
             reports.push(report);
         }
@@ -86,7 +86,7 @@ fn compare() {
         println!("{name:<18} {rate:>12.0} {p50:>10.2} {p99:>10.2}");
     }
     let [bare_loop, one_client, many_clients, recorded] = &reports;
-    // Within a turn, since a machine that gets slower or faster in the course of minutes does so for both.
+    // Within a turn, because a machine that gets slower or faster over minutes does so for both.
     let ratio = |these: &[Report], those: &[Report]| {
         median(these.iter().zip(those).map(|(this, that)| this.per_second / that.per_second))
     };

@@ -1,6 +1,9 @@
-"""Checks an export of the audit trail against a signed checkpoint, without Mintmark: `verify.py audit.jsonl checkpoint.txt KEY`.
+"""Checks an export of the audit trail against a signed checkpoint, without Mintmark:
 
-KEY is the key of the log in `mintmark_audit_key` of the service's metadata, which was kept since it was first seen. Needs Python 3.11 and `cryptography`.
+    verify.py audit.jsonl checkpoint.txt KEY
+
+KEY is the key of the log, from `mintmark_audit_key` in the metadata of the service; use the one that you saved when you first
+saw it. Needs Python 3.11 and `cryptography`.
 """
 import base64
 import hashlib
@@ -13,7 +16,7 @@ COLUMNS = ["event_id", "at", "actor", "action", "workspace_id", "client_id", "ta
 
 
 def checkpoint(note: str, key: str) -> tuple[str, int, bytes]:
-    """Origin, size and root of a checkpoint (C2SP tlog-checkpoint), whose signature is checked."""
+    """Checks the signature of a checkpoint (C2SP tlog-checkpoint), and returns its origin, size and root."""
     name, key_id, public = key.split("+", 2)
     text, signatures = note.rsplit("\n\n", 1)
     for line in signatures.splitlines():
@@ -35,7 +38,7 @@ def root(hashes: list[bytes]) -> bytes:
 
 
 def leaf(row: dict, seq: int) -> bytes:
-    """The hash of an entry; of one that was deleted after its time, the hash that was kept."""
+    """The hash of an entry. If the entry was deleted after `audit.keep_days`, it is the hash that was kept."""
     if row["seq"] != seq:
         raise SystemExit(f"entry {seq} is missing: the next one is {row['seq']}")
     if row["entry"] is None:

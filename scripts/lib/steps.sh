@@ -1,4 +1,4 @@
-# Runs the steps of a script one after the other, each with a header and its time. Sourced.
+# Runs the steps of a script in order, each with a header and its time. Sourced.
 
 steps_passed=0
 steps_times=''
@@ -24,7 +24,7 @@ step() {
     steps_times+=$(printf '%5d s  %s' "$took" "$name")$'\n'
 }
 
-# The last lines of the script: how long each step took, and how many passed.
+# Prints the last lines of the script: how long each step took, and how many passed.
 summary() {
     printf '\n%s%5d s  in all\n' "$steps_times" "$SECONDS"
     printf 'steps: %d passed, 0 failed\n' "$steps_passed"

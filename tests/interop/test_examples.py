@@ -185,16 +185,21 @@ KEYS = {
 STRANGER = ec.generate_private_key(ec.SECP256R1())
 FAR = 7258118400
 CLIENT = "cl_AAAAAAAAAAAAAAAAAAAAAA"
+METADATA = "/.well-known/oauth-authorization-server"
 STATUS_LIST = "/oauth2/status-lists/0"
+OTHER_LIST = "/oauth2/status-lists/1"
 
 
 @dataclass(frozen=True)
 class Forger(Issuer):
-    """An issuer in this file: the keys that it publishes, how often each of its documents was requested, and which of them fail."""
+    """An issuer in this file: the keys that it publishes, how often each of its documents was requested, which of them fail, and
+    answers (status and text, by path) that replace its documents or are added to them.
+    """
 
     published: list
     asked: Counter
     failing: set
+    answers: dict[str, tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
@@ -208,25 +213,32 @@ def forger():
             self.server.asked[self.path] += 1
             issuer = f"http://127.0.0.1:{self.server.server_port}"
             documents = {
-                "/.well-known/oauth-authorization-server": {"issuer": issuer, "jwks_uri": issuer + "/jwks"},
-                "/jwks": {"keys": jwks},
+                METADATA: json.dumps({"issuer": issuer, "jwks_uri": issuer + "/jwks"}), "/jwks": json.dumps({"keys": jwks}),
+                STATUS_LIST: status_list(issuer + STATUS_LIST),
             }
-            is_list = self.path == STATUS_LIST
-            missing = 500 if self.path == "/broken" else 404
-            is_there = is_list or self.path in documents
-            self.send_response(500 if self.path in self.server.failing else 200 if is_there else missing)
-            self.send_header("Content-Type", "application/statuslist+jwt" if is_list else "application/json")
+            answers = {path: (200, text) for path, text in documents.items()} | self.server.answers
+            answers |= {path: (500, "") for path in self.server.failing}
+            code, text = answers.get(self.path, (404, ""))
+            self.send_response(code)
+            self.send_header("Content-Type", "application/statuslist+jwt" if "status-lists" in self.path else "application/json")
             self.end_headers()
-            self.wfile.write((status_list(issuer) if is_list else json.dumps(documents.get(self.path))).encode())
+            self.wfile.write(text.encode())
 
         def log_message(self, *arguments):
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        server.asked, server.failing = Counter(), set()
-        yield Forger(f"http://127.0.0.1:{server.server_port}", "https://gst.example.com", jwks, server.asked, server.failing)
+        server.asked, server.failing, server.answers = Counter(), set(), {}
+        yield Forger(f"http://127.0.0.1:{server.server_port}", "https://gst.example.com", jwks, server.asked, server.failing, server.answers)
         server.shutdown()
+
+
+@pytest.fixture
+def answers(forger):
+    """What the forger answers in this test instead of its documents."""
+    yield forger.answers
+    forger.answers.clear()
 
 
 def encode(part: bytes) -> str:
@@ -238,16 +250,21 @@ def signed(header: dict, claims: dict, alg: str, key) -> str:
     return f"{text}.{encode(SIGN[alg].sign(text.encode(), key))}"
 
 
-def status_list(issuer: str) -> str:
-    """A list by which token 0 is valid and token 1 is revoked."""
+ZLIB = zlib.compress(bytes([0b0100] + [0] * 15))
+
+
+def status_list(uri: str, header: dict = {}, claims: dict = {}, lst: str = encode(ZLIB), seconds: int = 3600, key=KEYS["ES256"]) -> str:
+    """A list by which token 0 is valid and token 1 is revoked, except for the given members; a claim that is None is left out.
+    It expires in `seconds`.
+    """
     now = int(time.time())
-    slots = {"bits": 2, "lst": encode(zlib.compress(bytes([0b0100] + [0] * 15)))}
-    claims = {"sub": issuer + STATUS_LIST, "iat": now, "exp": now + 3600, "ttl": 60, "status_list": slots}
-    return signed({"alg": "ES256", "kid": "ES256", "typ": "statuslist+jwt"}, claims, "ES256", KEYS["ES256"])
+    header = {"alg": "ES256", "kid": "ES256", "typ": "statuslist+jwt", **header}
+    claims = {"sub": uri, "iat": now, "exp": now + seconds, "ttl": 60, "status_list": {"bits": 2, "lst": lst}, **claims}
+    return signed(header, {name: value for name, value in claims.items() if value is not None}, "ES256", key)
 
 
-def status(by: Issuer, idx: int) -> dict:
-    return {"status_list": {"idx": idx, "uri": by.issuer + STATUS_LIST}}
+def status(by: Issuer, idx: int, path: str = STATUS_LIST) -> dict:
+    return {"status_list": {"idx": idx, "uri": by.issuer + path}}
 
 
 def forge(by: Issuer, header: dict = {}, claims: dict = {}, kid: str = "ES256", alg: str | None = None, key=None) -> str:
@@ -337,9 +354,45 @@ def test_a_status_list_of_another_issuer_is_not_fetched(program, forger):
             program.accepts(forger, token, CLIENT, CHECK_STATUS="0")
 
 
-@pytest.mark.parametrize("idx", [1, 64], ids=["revoked", "beyond the list"])
+@pytest.mark.parametrize("idx", [1, 64, -1, None], ids=["revoked", "beyond the list", "negative", "null"])
 def test_the_status_is_looked_up(program, forger, idx):
     program.refuses(forger, forge(forger, claims={"status": status(forger, idx)}))
+
+
+# Lists that must not be used: how each differs from one that may be used.
+UNUSABLE = {
+    "expired": dict(seconds=-1),
+    "of another URI": dict(claims={"sub": "https://tokens.example.com" + OTHER_LIST}),
+    "of another type": dict(header={"typ": "at+jwt"}),
+    "signed by another key": dict(key=STRANGER),
+    "signed by a key that is not published": dict(header={"kid": "unknown"}),
+    "without ttl": dict(claims={"ttl": None}),
+    "without exp": dict(claims={"exp": None}),
+    "without slots": dict(claims={"status_list": None}),
+    "not compressed": dict(lst=encode(bytes(16))),
+    "cut off": dict(lst=encode(ZLIB[:-5])),
+    "not base64url": dict(lst="="),
+}
+# Answers that are not lists.
+OTHER_ANSWERS = {"not a JWT": (200, "<html>"), "not found": (404, ""), "failing": (500, "")}
+
+
+@pytest.mark.parametrize("answer", [*UNUSABLE, *OTHER_ANSWERS])
+def test_a_token_whose_status_list_cannot_be_used_is_503(program, forger, answers, answer):
+    """Such a token may be good. 401 would make the caller discard it."""
+    token = forge(forger, claims={"status": status(forger, 0, OTHER_LIST)})
+    uri = forger.issuer + OTHER_LIST
+    answers[OTHER_LIST] = (200, status_list(uri))
+    program.accepts(forger, token, CLIENT)
+    answers[OTHER_LIST] = OTHER_ANSWERS[answer] if answer in OTHER_ANSWERS else (200, status_list(uri, **UNUSABLE[answer]))
+    program.refuses(forger, token, 503)
+
+
+@pytest.mark.parametrize("path", [METADATA, "/jwks"])
+@pytest.mark.parametrize("answer", [(500, ""), (200, "<html>"), (200, "{}"), (200, "null"), (200, "[]")], ids=str)
+def test_a_token_is_503_while_the_keys_cannot_be_read(program, forger, answers, path, answer):
+    answers[path] = answer
+    program.refuses(forger, forge(forger), 503)
 
 
 # What the documentation shows.

@@ -20,7 +20,9 @@ from typing import Iterator
 
 import pytest
 import yaml
-from test_examples import CELLS, CLIENT, EXAMPLES, ROOT, STATUS_LIST, Issuer, fetch_token, forge, forger, of_service, revoke, status  # noqa: F401
+from test_examples import (  # noqa: F401
+    CELLS, EXAMPLES, OTHER_LIST, ROOT, STATUS_LIST, Issuer, answers, fetch_token, forge, forger, of_service, status, status_list,
+)
 
 BIN = Path(sys.executable).parent
 TOMCAT = "/usr/share/java/tomcat10-embed-core.jar:/usr/share/java/jakarta-annotation-api.jar"
@@ -144,17 +146,22 @@ def test_revoked_and_foreign_tokens_and_how_often_the_issuer_is_asked(service, f
     assert forger.asked == {"/.well-known/oauth-authorization-server": 1, "/jwks": 1, STATUS_LIST: 1}
 
 
-def test_an_issuer_that_cannot_be_reached_is_503(service, forger):
-    token = forge(forger)
+def test_without_keys_or_a_list_that_can_be_used_a_token_is_503(service, forger, answers):
+    token, in_other_list = forge(forger), forge(forger, claims={"status": status(forger, 0, OTHER_LIST)})
     # Nobody listens on port 9.
     with service.running(Issuer("http://127.0.0.1:9", forger.audience)) as url:
         answer = get(url, f"Bearer {token}")
         assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
-    lost = {"status_list": {"idx": 0, "uri": forger.issuer + "/broken"}}
+    uri = forger.issuer + OTHER_LIST
     with service.running(forger) as url:
-        assert get(url, f"Bearer {forge(forger, claims={'status': lost})}").status == 503
-        # That does not affect a token in another list.
-        assert get(url, f"Bearer {token}").status == 200
+        for unusable in [(500, ""), (200, status_list(uri, seconds=-1)), (200, status_list(forger.issuer + STATUS_LIST))]:
+            answers[OTHER_LIST] = unusable
+            answer = get(url, f"Bearer {in_other_list}")
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5"), unusable
+            # That does not affect a token in another list.
+            assert get(url, f"Bearer {token}").status == 200
+        answers[OTHER_LIST] = (200, status_list(uri))
+        assert get(url, f"Bearer {in_other_list}").status == 200
 
 
 # Gateways that are not installed: what can be checked in their files without them.

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_examples import EXAMPLES, KEYS, ROOT, STATUS_LIST, Forger, forge, forger, status  # noqa: F401
+from test_examples import EXAMPLES, METADATA, OTHER_LIST, ROOT, STATUS_LIST, Forger, answers, forge, forger, status, status_list  # noqa: F401
 
 STEPS = ROOT / "tests/interop/frameworks"
-METADATA = "/.well-known/oauth-authorization-server"
 
 
 def build(language: str, folder: Path) -> list:
@@ -71,6 +70,18 @@ def test_a_list_is_kept_for_its_ttl(process, forger):
         assert process.answer(forge(forger)) == 200
         assert process.answer(forge(forger, claims={"status": status(forger, 1)})) == 401
         assert forger.asked[STATUS_LIST] == times
+
+
+def test_a_list_is_not_kept_past_its_exp_and_a_failure_is_not_kept(process, forger, answers):
+    uri, token = forger.issuer + OTHER_LIST, forge(forger, claims={"status": status(forger, 0, OTHER_LIST)})
+    answers[OTHER_LIST] = (200, status_list(uri, seconds=30))
+    for seconds, status_code, times in [(0, 200, 1), (20, 200, 1), (15, 503, 2), (0, 503, 3)]:
+        process.let_pass(seconds)
+        assert process.answer(token) == status_code
+        assert forger.asked[OTHER_LIST] == times
+    answers[OTHER_LIST] = (200, status_list(uri))
+    assert process.answer(token) == 200
+    assert forger.asked[OTHER_LIST] == 4
 
 
 def test_a_new_key_is_found_and_one_that_was_withdrawn_is_dropped(process, forger):

@@ -28,7 +28,7 @@ const ISSUER: &str = "https://tokens.example.com";
 const AUDIENCE: &str = "https://api.example.com";
 const LIST: &str = "https://tokens.example.com/oauth2/status-lists/3";
 const NOW: i64 = 1_790_000_000;
-/// The length of a kid, which is a thumbprint.
+/// As long as the `kid` of Mintmark, which is a thumbprint.
 const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
 /// How many tokens are verified in turn.
 const TOKENS: usize = 100;

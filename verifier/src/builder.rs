@@ -86,9 +86,9 @@ impl VerifierBuilder {
     }
 
     /// For how many seconds past its `ttl` a status list is used while a newer one cannot be fetched (default 0: its
-    /// tokens get 503 at once). A list is never used past its own `exp`, which Mintmark sets to between half an hour
-    /// and an hour. The price: a token that is revoked during the outage is accepted for that much longer. After a
-    /// start during an outage there is no list to use, so the answer is 503 whatever the setting.
+    /// tokens get 503 at once). A list is never used past its own `exp`. A list that Mintmark serves is valid for
+    /// between half an hour and an hour. The price: a token that is revoked during the outage is accepted for that
+    /// much longer. A service that starts during an outage has no list, so its answer is 503 whatever the setting.
     pub fn status_fail_open_seconds(mut self, seconds: u32) -> Self {
         self.status_fail_open = seconds;
         self
@@ -144,7 +144,7 @@ impl VerifierBuilder {
     }
 
     /// The shortest time between two fetches of the keys, and between two failed fetches of a status list that is
-    /// still usable, in seconds (default 10). It keeps tokens with an invented `kid` from causing a fetch each.
+    /// still usable, in seconds (default 10). Without it, each token with an invented `kid` would cause a fetch.
     pub fn min_refetch_seconds(mut self, seconds: u32) -> Self {
         self.limits.min_refetch = i64::from(seconds);
         self

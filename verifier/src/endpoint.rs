@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn https_anywhere_and_http_to_this_machine_only() {
+    fn https_is_allowed_anywhere_and_http_only_to_this_machine() {
         for url in [
             "https://tokens.example.com",
             "https://h:8443/a/b?c=d",
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_before_the_path_or_after_it() {
+    fn metadata_is_looked_for_before_and_after_the_path() {
         for (issuer, oauth, openid) in [
             (
                 "https://h",

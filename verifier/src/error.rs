@@ -48,7 +48,7 @@ pub enum VerifyError {
     /// It does not include a product that is required.
     #[error("the token does not include the product {0}")]
     MissingProduct(String),
-    /// The issuer's keys cannot be fetched or are too old, so the token cannot be checked.
+    /// The issuer's keys cannot be fetched or read, or are too old, so the token cannot be checked.
     #[error("the issuer's keys are not available: {0}")]
     KeysUnavailable(Unavailable),
     /// It has no `status` claim, so a revocation would go unnoticed.
@@ -63,7 +63,7 @@ pub enum VerifyError {
     /// Its status is another value than 0, 1 and 2.
     #[error("the token's status {0} is unknown")]
     UnknownStatus(u8),
-    /// Its status list cannot be fetched or is too old, so the token cannot be checked.
+    /// Its status list cannot be fetched, is not valid, or is too old, so the token cannot be checked.
     #[error("the token's status is not available: {0}")]
     StatusUnavailable(Unavailable),
 }

@@ -100,7 +100,7 @@ pub enum Unavailable {
     },
 }
 
-/// Fetches, and applies the size limit, whatever `fetch` does about it.
+/// Fetches, and applies the size limit even if `fetch` does not.
 pub(crate) async fn get(fetch: &dyn Fetch, request: Request<'_>) -> Result<Fetched, Unavailable> {
     let answer = fetch.get(request).await.map_err(|error| Unavailable::Unreachable(error.0))?;
     if answer.body.len() > MAX_BODY_BYTES {

@@ -130,7 +130,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn members_are_unique_at_every_depth() {
+    fn a_repeated_member_is_refused_at_every_depth() {
         for text in [
             r#"{"a":1,"a":1}"#,
             r#"{"a":{"b":1,"b":2}}"#,
@@ -145,7 +145,7 @@ mod tests {
 
     /// Wherever the repeated name is, and whether the object has few members or many.
     #[test]
-    fn one_name_twice_among_many_is_found() {
+    fn a_repeated_name_among_many_is_found() {
         let member = |n: usize| format!("\"m{n}\":{n}");
         for count in [1, 2, FEW - 1, FEW, FEW + 1, 100] {
             let members: Vec<_> = (0..count).map(member).collect();

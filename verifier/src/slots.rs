@@ -16,8 +16,9 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Reads `bits` and `lst` of a `status_list`. `lst` is base64url of at most [`MAX_STATUS_LIST_BYTES`] in zlib. An
-    /// entry has 1, 2, 4 or 8 bits; the first is in the least significant bits of the first byte.
+    /// Reads `bits` and `lst` of a `status_list`. `lst` is base64url of a zlib stream that decompresses to at most
+    /// [`MAX_STATUS_LIST_BYTES`]. An entry has 1, 2, 4 or 8 bits; the first is in the least significant bits of the
+    /// first byte.
     pub fn decode(bits: u64, lst: &str) -> Result<Self, &'static str> {
         let bits = match bits {
             1 => 1,

@@ -1,5 +1,5 @@
-// A filter for Spring Boot 3, Tomcat 10 and other Jakarta containers. Copy it and ../java/Verify.java into a package of your own,
-// create one per process, and register it for the paths whose callers need the product. The tests run it in
+// A filter for Spring Boot 3, Tomcat 10 and other Jakarta containers. Copy it and ../java/Verify.java into one of your
+// packages, create one filter per process, and register it for the paths whose callers need the product. The tests run it in
 // Tomcat, without Spring. In Spring:
 //
 //   @Bean
@@ -12,7 +12,7 @@ import jakarta.servlet.*;
 import jakarta.servlet.http.*;
 import java.io.IOException;
 
-/** Passes on requests whose token includes the product, with its claims in the attribute `claims`. Others get 401, 403 or 503. */
+/** Passes on requests whose token includes the product, with the attribute `claims`. Others get 401, 403 or 503. */
 public final class MintmarkFilter extends HttpFilter {
     private static final long serialVersionUID = 1;
     private final transient Verify verifier;

@@ -12,7 +12,7 @@ const requires = (product) => async (request, reply, next) => {
   next();
 };
 
-/** 401, 403 or 503. */
+/** Answers with 401, 403 or 503. */
 function refuse(error, request, reply, next) {
   if (!(error instanceof Refused)) return next(error);
   reply.status(error.status).set(error.headers).json({ error: error.message });

@@ -24,7 +24,7 @@ def requires(product: str):
 
 @app.exception_handler(Refused)
 async def refuse(request: Request, refusal: Refused) -> JSONResponse:
-    """401, 403 or 503."""
+    """Answers with 401, 403 or 503."""
     return JSONResponse({"error": str(refusal)}, refusal.status, refusal.headers)
 
 

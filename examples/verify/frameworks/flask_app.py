@@ -30,7 +30,7 @@ def requires(product):
 
 @app.errorhandler(Refused)
 def refuse(refusal):
-    """401, 403 or 503."""
+    """Answers with 401, 403 or 503."""
     return {"error": str(refusal)}, refusal.status, refusal.headers
 
 

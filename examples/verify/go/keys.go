@@ -19,7 +19,7 @@ import (
 // now is a variable so that tests can set the time.
 var now = time.Now
 
-// Keys are cached for keysMaxAge. An unknown `kid` has them fetched again, at most once in keysMinRefetch. When a fetch has
+// Keys are cached for keysMaxAge. For an unknown `kid` they are fetched again, at most once in keysMinRefetch. After a fetch that
 // failed, the next one is made after keysRetry at the earliest.
 const (
 	keysMaxAge     = 5 * time.Minute
@@ -42,7 +42,8 @@ type keySet struct {
 	err   error
 }
 
-// decode reads a JWT, and refuses it unless a key of the issuer signed it with the algorithm that the key set names for the key.
+// decode reads a JWT, and refuses it unless a key of the issuer signed it, with the algorithm that the key set names for that
+// key.
 func (v *Verifier) decode(token string, into any) (header, error) {
 	var h header
 	parts := strings.Split(token, ".")
@@ -120,6 +121,9 @@ func discover(issuer string) (map[string]jwk, error) {
 	if err := fetchJSON(metadata.JwksURI, &set); err != nil {
 		return nil, err
 	}
+	if set.Keys == nil {
+		return nil, unavailable("%s is not a key set", metadata.JwksURI)
+	}
 	keys := map[string]jwk{}
 	for _, key := range set.Keys {
 		keys[key.Kid] = key
@@ -130,7 +134,7 @@ func discover(issuer string) (map[string]jwk, error) {
 func fetchJSON(url string, into any) error {
 	text, err := fetch(url, "application/json")
 	if err == nil && json.Unmarshal(text, into) != nil {
-		return unavailable("%s is not JSON", url)
+		return unavailable("%s is not JSON of the expected form", url)
 	}
 	return err
 }
@@ -147,9 +151,6 @@ func fetch(url, mediaType string) ([]byte, error) {
 		return nil, unavailable("%v", err)
 	}
 	defer reply.Body.Close()
-	if reply.StatusCode == http.StatusNotFound && mediaType == "application/statuslist+jwt" {
-		return nil, refused("its status list was removed, so all tokens in it have ended")
-	}
 	if reply.StatusCode != http.StatusOK {
 		return nil, unavailable("%s: %s", url, reply.Status)
 	}

@@ -43,7 +43,7 @@ type Claims struct {
 	NeverExpires bool `json:"never_expires"`
 	Status       struct {
 		List struct {
-			Index int `json:"idx"`
+			Index *int `json:"idx"`
 			URI   string
 		} `json:"status_list"`
 	}

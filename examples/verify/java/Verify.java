@@ -47,6 +47,10 @@ public final class Verify {
         if (!holds) throw refused(otherwise);
     }
 
+    static String reason(Exception error) {
+        return Objects.requireNonNullElse(error.getMessage(), error.toString());
+    }
+
     private record Keys(Map<String, Map<?, ?>> byKid, Instant fetched) {}
 
     private record StatusList(byte[] bits, Instant keptUntil) {}
@@ -92,7 +96,7 @@ public final class Verify {
             require(!checkStatus || status(jwt.claims) == 0, "it was revoked or suspended");
             return jwt.claims;
         } catch (GeneralSecurityException | RuntimeException error) { // The token is malformed.
-            throw refused(Objects.requireNonNullElse(error.getMessage(), error.toString()));
+            throw refused(reason(error));
         }
     }
 
@@ -122,10 +126,10 @@ public final class Verify {
     }
 
     /** 0: valid, 1: revoked, 2: suspended. */
-    private int status(Map<?, ?> claims) throws Refused, GeneralSecurityException {
+    private int status(Map<?, ?> claims) throws Refused {
         Map<?, ?> place = claims.get("status") instanceof Map<?, ?> status ? (Map<?, ?>) status.get("status_list") : Map.of();
         String uri = String.valueOf(place.get("uri"));
-        require(uri.startsWith(issuer + "/"), "its status list is not one of the issuer's");
+        require(uri.startsWith(issuer + "/oauth2/status-lists/"), "its status list is not one of the issuer's");
         StatusList list = lists.get(uri);
         if (list == null || !clock.instant().isBefore(list.keptUntil)) lists.put(uri, list = fetchList(uri));
         int idx = (int) (double) place.get("idx");
@@ -133,21 +137,31 @@ public final class Verify {
         return list.bits[idx / 4] >> (idx % 4 * 2) & 3;
     }
 
-    /** A list is kept for its `ttl`, counted from the start of the fetch. */
-    private StatusList fetchList(String uri) throws Refused, GeneralSecurityException {
+    /**
+     * A list is kept for its `ttl`, counted from the start of the fetch, but not past its `exp`. One that cannot be used says
+     * nothing about the token, so the answer is 503.
+     */
+    private StatusList fetchList(String uri) throws Refused {
         Instant started = clock.instant();
-        Jwt jwt = decode(new String(fetch(uri, "application/statuslist+jwt"), UTF_8));
-        require(typ(jwt.header).equals("statuslist+jwt") && uri.equals(jwt.claims.get("sub"))
-            && started.getEpochSecond() < (double) jwt.claims.get("exp") + 5, "its status list is another one, or has expired");
-        byte[] packed = decoded((String) ((Map<?, ?>) jwt.claims.get("status_list")).get("lst"));
-        try (InputStream bits = new InflaterInputStream(new ByteArrayInputStream(packed))) {
-            return new StatusList(bits.readNBytes(1 << 24), started.plusSeconds((long) (double) jwt.claims.get("ttl")));
-        } catch (IOException error) {
-            throw refused("its status list cannot be read");
+        byte[] text = fetch(uri, "application/statuslist+jwt");
+        try {
+            Jwt jwt = decode(new String(text, UTF_8));
+            require(typ(jwt.header).equals("statuslist+jwt"), "its typ is " + jwt.header.get("typ"));
+            require(uri.equals(jwt.claims.get("sub")), "it is the list of " + jwt.claims.get("sub"));
+            Instant expires = Instant.ofEpochSecond((long) (double) jwt.claims.get("exp"));
+            Instant keptUntil = started.plusSeconds((long) (double) jwt.claims.get("ttl"));
+            if (expires.isBefore(keptUntil)) keptUntil = expires;
+            require(clock.instant().isBefore(keptUntil), "it has expired");
+            byte[] packed = decoded((String) ((Map<?, ?>) jwt.claims.get("status_list")).get("lst"));
+            try (InputStream bits = new InflaterInputStream(new ByteArrayInputStream(packed))) {
+                return new StatusList(bits.readNBytes(1 << 24), keptUntil);
+            }
+        } catch (Refused | GeneralSecurityException | IOException | RuntimeException error) {
+            throw unavailable("its status list cannot be used: " + reason(error));
         }
     }
 
-    /** The issuer's keys are kept for five minutes. An unknown `kid` has them fetched again, at most once in 30 seconds. */
+    /** The issuer's keys are kept for five minutes. For an unknown `kid` they are fetched again, at most once in 30 seconds. */
     private Map<?, ?> key(String kid) throws Refused {
         Keys known = keys;
         Duration age = Duration.between(known.fetched, clock.instant());
@@ -179,9 +193,14 @@ public final class Verify {
     private Map<String, Map<?, ?>> discover() throws Refused {
         Map<?, ?> metadata = json(issuer + "/.well-known/oauth-authorization-server");
         if (!issuer.equals(metadata.get("issuer"))) throw unavailable("the metadata is that of " + metadata.get("issuer"));
+        String uri = String.valueOf(metadata.get("jwks_uri"));
         Map<String, Map<?, ?>> found = new HashMap<>();
-        for (Object key : list(json((String) metadata.get("jwks_uri")).get("keys"))) {
-            found.put((String) ((Map<?, ?>) key).get("kid"), (Map<?, ?>) key);
+        try {
+            for (Object key : (List<?>) Objects.requireNonNull(json(uri).get("keys"), "it has no keys")) {
+                found.put((String) ((Map<?, ?>) key).get("kid"), (Map<?, ?>) key);
+            }
+        } catch (RuntimeException error) {
+            throw unavailable(uri + ": " + reason(error));
         }
         return found;
     }
@@ -191,20 +210,18 @@ public final class Verify {
         try {
             return Json.read(text);
         } catch (IllegalArgumentException error) {
-            throw unavailable(url + ": " + error.getMessage());
+            throw unavailable(url + ": " + reason(error));
         }
     }
 
     private byte[] fetch(String url, String mediaType) throws Refused {
-        HttpRequest request = HttpRequest.newBuilder(URI.create(url)).header("Accept", mediaType).timeout(Duration.ofSeconds(5)).build();
         HttpResponse<byte[]> reply;
         try {
-            reply = http.send(request, HttpResponse.BodyHandlers.ofByteArray());
-        } catch (IOException | InterruptedException error) {
-            throw unavailable(url + ": " + Objects.requireNonNullElse(error.getMessage(), error.toString()));
+            HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url)).header("Accept", mediaType);
+            reply = http.send(request.timeout(Duration.ofSeconds(5)).build(), HttpResponse.BodyHandlers.ofByteArray());
+        } catch (IOException | InterruptedException | IllegalArgumentException error) {
+            throw unavailable(url + ": " + reason(error));
         }
-        require(reply.statusCode() != 404 || !mediaType.equals("application/statuslist+jwt"),
-            "its status list was removed, so all tokens in it have ended");
         if (reply.statusCode() != 200) throw unavailable(url + ": " + reply.statusCode());
         return reply.body();
     }

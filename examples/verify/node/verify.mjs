@@ -10,6 +10,8 @@ import { inflateSync } from 'node:zlib';
 import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose';
 
 const algorithms = ['ES256', 'EdDSA', 'RS256', 'PS256'];
+// What jose throws if the key set cannot be read. Its other errors are about the token.
+const unreadable = new Set(['ERR_JOSE_GENERIC', 'ERR_JWKS_INVALID', 'ERR_JWKS_TIMEOUT']);
 const requiredClaims = ['iss', 'aud', 'sub', 'iat', 'jti', 'client_id', 'workspace_id', 'products'];
 
 /** The token is not valid (401), not for the product (403), or cannot be checked (503); `headers` are for the reply. */
@@ -62,7 +64,9 @@ export class Verifier {
   /** 0: valid, 1: revoked, 2: suspended. */
   async status(claims) {
     const { uri, idx } = claims.status?.status_list ?? {};
-    if (typeof uri !== 'string' || !uri.startsWith(`${this.issuer}/`)) throw new Refused("its status list is not one of the issuer's");
+    if (typeof uri !== 'string' || !uri.startsWith(`${this.issuer}/oauth2/status-lists/`)) {
+      throw new Refused("its status list is not one of the issuer's");
+    }
     let list = this.#lists.get(uri);
     if (!list || performance.now() >= list.keptUntil) {
       list = { keptUntil: Infinity, bits: this.#fetchList(uri).then((fetched) => { list.keptUntil = fetched.keptUntil; return fetched.bits; }) };
@@ -70,18 +74,25 @@ export class Verifier {
       list.bits.catch(() => this.#lists.delete(uri));
     }
     const byte = (await list.bits)[Math.floor(idx / 4)];
-    if (byte === undefined) throw new Refused('its index is beyond the end of its status list');
+    if (byte === undefined || !Number.isInteger(idx)) throw new Refused('its index is beyond the end of its status list');
     return (byte >> ((idx % 4) * 2)) & 3;
   }
 
   async #fetchList(uri) {
-    // A list is kept for its `ttl`, counted from the start of the fetch.
     const started = performance.now();
-    const rules = { algorithms, typ: 'statuslist+jwt', subject: uri, requiredClaims: ['exp', 'iat', 'sub'], clockTolerance: 5 };
-    const text = await (await fetchFrom(uri, { headers: { Accept: 'application/statuslist+jwt' } })).text();
-    const { payload } = await jwtVerify(text, await this.keys(), rules);
-    const bits = inflateSync(Buffer.from(payload.status_list.lst, 'base64url'), { maxOutputLength: 1 << 24 });
-    return { bits, keptUntil: started + payload.ttl * 1000 };
+    const reply = await fetchFrom(uri, { headers: { Accept: 'application/statuslist+jwt' } });
+    try {
+      const rules = { algorithms, typ: 'statuslist+jwt', subject: uri, requiredClaims: ['exp', 'iat', 'ttl', 'status_list'] };
+      const { payload } = await jwtVerify(await reply.text(), await this.keys(), rules);
+      const bits = inflateSync(Buffer.from(payload.status_list.lst, 'base64url'), { maxOutputLength: 1 << 24 });
+      // It is kept for its `ttl`, counted from the start of the fetch, but not past its `exp`.
+      const keptUntil = started + Math.min(payload.ttl * 1000, payload.exp * 1000 - Date.now());
+      if (!(performance.now() < keptUntil)) throw new Error('it has expired');
+      return { bits, keptUntil };
+    } catch (error) {
+      // This says nothing about the token, so the answer is 503.
+      throw unavailable(`its status list cannot be used: ${error.message}`);
+    }
   }
 
   /** The issuer's keys: kept for five minutes, and fetched again for an unknown `kid`, at most every 30 seconds. */
@@ -95,11 +106,17 @@ export class Verifier {
 
   async #discover() {
     const reply = await fetchFrom(`${this.issuer}/.well-known/oauth-authorization-server`, {});
-    const metadata = await reply.json().catch(() => {
-      throw unavailable(`the metadata of ${this.issuer} is not JSON`);
+    const metadata = await reply.json().catch((error) => {
+      throw unavailable(`the metadata of ${this.issuer} cannot be read: ${error.message}`);
     });
-    if (metadata.issuer !== this.issuer) throw unavailable(`asked ${this.issuer}, but the metadata is that of ${metadata.issuer}`);
-    return createRemoteJWKSet(new URL(metadata.jwks_uri), { cacheMaxAge: 300_000, [customFetch]: fetchFrom });
+    if (metadata?.issuer !== this.issuer) {
+      throw unavailable(`asked ${this.issuer}, but the metadata is that of ${metadata?.issuer}`);
+    }
+    if (!URL.canParse(metadata.jwks_uri)) throw unavailable(`the metadata of ${this.issuer} has no jwks_uri`);
+    const keys = createRemoteJWKSet(new URL(metadata.jwks_uri), { cacheMaxAge: 300_000, [customFetch]: fetchFrom });
+    return (header, token) => keys(header, token).catch((error) => {
+      throw unreadable.has(error.code) ? unavailable(`the keys cannot be read: ${error.message}`) : error;
+    });
   }
 }
 
@@ -108,9 +125,6 @@ async function fetchFrom(url, options) {
   const reply = await fetch(url, { signal: AbortSignal.timeout(5000), ...options }).catch((error) => {
     throw unavailable(`${url}: ${error.cause?.message ?? error.message}`);
   });
-  if (reply.status === 404 && options.headers?.Accept === 'application/statuslist+jwt') {
-    throw new Refused('its status list was removed, so all tokens in it have ended');
-  }
   if (!reply.ok) throw unavailable(`${url}: ${reply.status}`);
   return reply;
 }

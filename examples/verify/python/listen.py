@@ -1,10 +1,10 @@
-"""Listens to the webhooks of Mintmark, so that a revoked token is refused within three seconds: pip install 'PyJWT[crypto]', then
+"""Receives the webhooks of Mintmark, so that a revoked token is refused within three seconds: pip install 'PyJWT[crypto]', then
 
     ISSUER=… AUDIENCE=… WEBHOOK_KEY=whpk_… python listen.py
 
-Create a webhook for the event `status_list.changed`, with the https URL that your proxy passes on to http://HOST:PORT/ (default
-127.0.0.1:8091). GET / with `Authorization: Bearer TOKEN` answers whether a token is valid for PRODUCT (default gst), as a service
-would. WEBHOOK_KEY is the webhook's `public_key`, or its `signing_secret` (whsec_…).
+Create a webhook for the event `status_list.changed`, with the https URL that your proxy passes on to http://HOST:PORT/
+(default 127.0.0.1:8091). GET / with `Authorization: Bearer TOKEN` answers whether a token is valid for PRODUCT (default gst),
+as a service would. WEBHOOK_KEY is the webhook's `public_key`, or its `signing_secret` (whsec_…).
 """
 
 import base64
@@ -18,18 +18,17 @@ import time
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import jwt
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from verify import Refused, bearer, from_environment
+from verify import Refused, Unavailable, bearer, from_environment
 
 # Larger than any event that Mintmark sends.
 BODY_MAX = 65_536
 
 
 def is_genuine(key, headers, body):
-    """Whether Mintmark sent this request less than five minutes ago, by Standard Webhooks 1.0.0."""
+    """Whether Mintmark sent this request less than five minutes ago. The signature follows Standard Webhooks 1.0.0."""
     webhook_id, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
     if abs(time.time() - int(timestamp)) > 300:
         return False
@@ -51,7 +50,7 @@ def is_genuine(key, headers, body):
 
 
 def changed(verifier, uri, changed_at):
-    """Fetches a cached list again, and once more after two seconds if that failed or the list was signed before `changed_at`."""
+    """Fetches a cached list again. If that fails, or the list was signed before `changed_at`, once more after two seconds."""
     with verifier.lock:
         if uri not in verifier.lists:
             return
@@ -60,7 +59,7 @@ def changed(verifier, uri, changed_at):
         time.sleep(pause)
         try:
             kept_until, bits, signed_at = verifier.read_list(uri)
-        except (Refused, jwt.PyJWTError):
+        except Unavailable:
             continue
         with verifier.lock:
             # Another event may have fetched a newer one meanwhile.

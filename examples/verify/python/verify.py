@@ -12,8 +12,8 @@ import os
 import sys
 import threading
 import time
-import urllib.error
 import zlib
+from http.client import HTTPException
 from urllib.request import Request, urlopen
 
 import jwt
@@ -35,9 +35,19 @@ class NotForProduct(Refused):
 
 
 class Unavailable(Refused):
-    """The token cannot be checked, because the keys or its status list cannot be fetched."""
+    """The token cannot be checked: the keys or its status list cannot be fetched, or what was fetched cannot be used."""
 
     status, headers = 503, {"Retry-After": "5"}
+
+
+class Keys(jwt.PyJWKClient):
+    """The issuer's keys: kept for five minutes, and fetched again for an unknown `kid`, at most every 30 seconds."""
+
+    def get_jwk_set(self, refresh=False):
+        try:
+            return super().get_jwk_set(refresh)
+        except (OSError, HTTPException, ValueError, jwt.PyJWTError) as error:
+            raise Unavailable(f"the keys at {self.uri} cannot be read: {error}") from error
 
 
 class Verifier:
@@ -60,8 +70,6 @@ class Verifier:
             self.check_kind(header, claims)
             if self.check_status and self.status(claims) != 0:
                 raise Refused("it was revoked or suspended")
-        except jwt.PyJWKClientConnectionError as error:
-            raise Unavailable(f"the keys cannot be fetched: {error}") from error
         except (jwt.PyJWTError, LookupError, TypeError, ValueError) as error:
             raise Refused(str(error)) from error
         if product not in claims["products"]:
@@ -82,26 +90,36 @@ class Verifier:
         """0: valid, 1: revoked, 2: suspended."""
         place = claims["status"]["status_list"]
         uri, idx = place["uri"], place["idx"]
-        if not uri.startswith(f"{self.issuer}/"):
+        if not uri.startswith(f"{self.issuer}/oauth2/status-lists/"):
             raise Refused("its status list is not one of the issuer's")
         with self.lock:
             kept_until, bits = self.lists.get(uri, (0, b""))
             if time.monotonic() >= kept_until:
                 kept_until, bits = self.lists[uri] = self.read_list(uri)[:2]
+        if not 0 <= idx < len(bits) * 4:
+            raise Refused("its index is beyond the end of its status list")
         return bits[idx // 4] >> (idx % 4 * 2) & 3
 
     def read_list(self, uri):
-        """Fetches a list: until when it is kept, which is for its `ttl` from the start of the fetch; its bytes; and its `iat`."""
+        """Fetches a list, and returns until when it is kept, its bytes, and its `iat`."""
         started = time.monotonic()
-        header, claims = self.decode(fetch(uri, "application/statuslist+jwt"), require=["exp", "iat", "sub"])
-        if header["typ"] != "statuslist+jwt" or claims["sub"] != uri:
-            raise Refused("this is not its status list")
-        packed = claims["status_list"]["lst"]
+        text = fetch(uri, "application/statuslist+jwt")
         try:
+            header, claims = self.decode(text, require=["exp", "iat", "sub", "ttl", "status_list"])
+            if header.get("typ") != "statuslist+jwt":
+                raise ValueError(f"its typ is {header.get('typ')}")
+            if claims["sub"] != uri:
+                raise ValueError(f"it is the list of {claims['sub']}")
+            packed = claims["status_list"]["lst"]
             bits = zlib.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
-        except zlib.error as error:
-            raise Refused("its status list cannot be read") from error
-        return started + claims["ttl"], bits, claims["iat"]
+            # It is kept for its `ttl`, counted from the start of the fetch, but not past its `exp`.
+            kept_until = started + min(claims["ttl"], claims["exp"] - time.time())
+            if time.monotonic() >= kept_until:
+                raise ValueError("it has expired")
+        except (jwt.PyJWTError, LookupError, TypeError, ValueError, zlib.error) as error:
+            # This says nothing about the token, so the answer is 503.
+            raise Unavailable(f"its status list cannot be used: {error}") from error
+        return kept_until, bits, claims["iat"]
 
     def decode(self, text, audience=None, require=()):
         """Header and claims of a JWT that was signed by a key of the issuer, with the algorithm that the key set names for it."""
@@ -115,17 +133,17 @@ class Verifier:
         return whole["header"], whole["payload"]
 
     def discover(self):
-        """The issuer's keys: kept for five minutes, and fetched again for an unknown `kid`, at most every 30 seconds."""
+        """The issuer's keys. The metadata, which says where they are, is read once."""
         with self.lock:
             if not self.keys:
                 text = fetch(f"{self.issuer}/.well-known/oauth-authorization-server", "application/json")
                 try:
                     metadata = json.loads(text)
-                except ValueError as error:
-                    raise Unavailable(f"the metadata of {self.issuer} is not JSON") from error
-                if metadata["issuer"] != self.issuer:
-                    raise Unavailable(f"asked {self.issuer}, but the metadata is that of {metadata['issuer']}")
-                self.keys = jwt.PyJWKClient(metadata["jwks_uri"], timeout=5)
+                    if metadata["issuer"] != self.issuer:
+                        raise ValueError(f"it is that of {metadata['issuer']}")
+                    self.keys = Keys(metadata["jwks_uri"], timeout=5)
+                except (jwt.PyJWTError, LookupError, TypeError, ValueError) as error:
+                    raise Unavailable(f"the metadata of {self.issuer} cannot be used: {error}") from error
             return self.keys
 
 
@@ -134,11 +152,7 @@ def fetch(url, media_type):
     try:
         with urlopen(Request(url, headers={"Accept": media_type}), timeout=5) as reply:
             return reply.read().decode()
-    except urllib.error.HTTPError as error:
-        if error.code == 404 and media_type == "application/statuslist+jwt":
-            raise Refused("its status list was removed, so all tokens in it have ended") from error
-        raise Unavailable(f"{url}: {error}") from error
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise Unavailable(f"{url}: {error}") from error
 
 

@@ -75,7 +75,7 @@ fn products_and_scopes_match_whole_names_only() {
 
 /// The claims can be read outside of a verifier too, from an introspection response for example.
 #[test]
-fn claims_of_the_wrong_type_are_refused_with_the_expected_one() {
+fn an_error_for_a_claim_of_the_wrong_type_names_the_right_type() {
     for (from, to, says) in [
         (r#""aud":"https://api.example.com""#, r#""aud":1"#, "expected a string or an array of strings"),
         (r#""status":{"#, r#""status":[],"x":{"#, "expected an object"),

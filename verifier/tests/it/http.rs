@@ -133,7 +133,7 @@ async fn an_endless_answer_is_cut_off() {
 }
 
 #[tokio::test]
-async fn an_answer_of_just_the_limit_is_read() {
+async fn an_answer_as_long_as_the_limit_is_read() {
     let issuer = serve(|_, path, stream| ok(stream, "", &"x".repeat(path[1..].parse().unwrap())));
     let (fetch, url) = (HttpFetch::new().unwrap(), |length: usize| format!("{issuer}/{length}"));
     assert_eq!(fetch.get(Request::new(&url(MAX_BODY_BYTES))).await.unwrap().body.len(), MAX_BODY_BYTES);

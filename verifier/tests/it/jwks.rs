@@ -155,7 +155,7 @@ async fn a_clock_set_back_makes_the_set_due() {
 }
 
 #[tokio::test]
-async fn a_broken_set_or_answer_keeps_the_last_one() {
+async fn after_a_broken_answer_the_last_set_is_kept() {
     let other = TestKey::es256("es256-key");
     let twins = json!({"keys": [keys().es256.jwk, other.jwk]}).to_string();
     let too_long = format!("{}{}", " ".repeat(MAX_BODY_BYTES), json!({"keys": []}));
@@ -210,7 +210,7 @@ async fn metadata_is_accepted_only_from_its_own_issuer_over_https() {
 }
 
 #[tokio::test]
-async fn metadata_may_be_at_the_second_place() {
+async fn metadata_may_be_at_the_second_url() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let tenant = "https://tokens.example.com/tenant";
     let second = "https://tokens.example.com/tenant/.well-known/openid-configuration";

@@ -64,10 +64,10 @@ async fn a_token_that_differs_in_one_character_is_another() {
 }
 
 #[tokio::test]
-async fn it_remembers_no_more_than_its_limit() {
+async fn no_more_tokens_than_the_limit_are_remembered() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
-    for (bound, at_least) in [(0, 0), (1, 1), (3, 3), (100, 60)] {
-        let verifier = builder(&issuer, &clock).remember_tokens(bound).build().unwrap();
+    for (limit, at_least) in [(0, 0), (1, 1), (3, 3), (100, 60)] {
+        let verifier = builder(&issuer, &clock).remember_tokens(limit).build().unwrap();
         let tokens: Vec<_> = (0..200).map(numbered).collect();
         for token in &tokens {
             claims(&verifier, token).await;
@@ -82,9 +82,9 @@ async fn it_remembers_no_more_than_its_limit() {
             held.push(before);
         }
         let alive = held.iter().filter(|claims| Arc::strong_count(claims) > 1).count();
-        assert!(alive <= bound as usize, "{alive} of {bound}");
-        assert!(alive >= at_least, "{alive} of {bound}");
-        assert!(remembered >= bound.min(1));
+        assert!(alive <= limit as usize, "{alive} of {limit}");
+        assert!(alive >= at_least, "{alive} of {limit}");
+        assert!(remembered >= limit.min(1));
     }
 }
 
@@ -101,7 +101,7 @@ async fn a_token_in_use_is_kept_before_one_that_is_not() {
 }
 
 #[tokio::test]
-async fn it_expires_on_time() {
+async fn a_known_token_expires_on_time() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     for leeway in [0, 5] {
         let clock = clock.clone();
@@ -118,7 +118,7 @@ async fn it_expires_on_time() {
 }
 
 #[tokio::test]
-async fn it_is_not_valid_before_its_time() {
+async fn a_known_token_is_not_valid_before_its_time() {
     for name in ["iat", "nbf"] {
         let (_, clock, verifier) = set_up();
         let token = keys().es256.token(&with(good_claims(), name, json!(NOW)));
@@ -130,7 +130,7 @@ async fn it_is_not_valid_before_its_time() {
 }
 
 #[tokio::test]
-async fn its_status_is_checked_each_time() {
+async fn the_status_of_a_known_token_is_checked_each_time() {
     let (issuer, clock, verifier) = set_up();
     let token = numbered(0);
     claims(&verifier, &token).await;
@@ -147,7 +147,7 @@ async fn its_status_is_checked_each_time() {
 }
 
 #[tokio::test]
-async fn it_ends_with_its_key() {
+async fn a_known_token_is_refused_once_its_key_is_withdrawn() {
     let (issuer, clock, verifier) = set_up();
     let token = numbered(0);
     claims(&verifier, &token).await;
@@ -158,7 +158,7 @@ async fn it_ends_with_its_key() {
 }
 
 #[tokio::test]
-async fn it_ends_with_its_key_even_if_another_takes_the_kid() {
+async fn a_known_token_is_refused_if_another_key_takes_its_kid() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).check_status(false).build().unwrap();
     let (rs256, ps256) = (&keys().rs256, &keys().ps256);
@@ -180,7 +180,7 @@ async fn it_ends_with_its_key_even_if_another_takes_the_kid() {
 }
 
 #[tokio::test]
-async fn it_survives_a_key_set_that_still_has_its_key() {
+async fn a_known_token_stays_known_while_its_key_is_published() {
     for key in keys().published() {
         let (issuer, clock, verifier) = set_up();
         let token = key.token(&good_claims());
@@ -193,7 +193,7 @@ async fn it_survives_a_key_set_that_still_has_its_key() {
 }
 
 #[tokio::test]
-async fn it_is_refused_once_the_keys_are_too_old() {
+async fn a_known_token_is_refused_once_the_keys_are_too_old() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).check_status(false).max_stale_seconds(1000).build().unwrap();
     claims(&verifier, &numbered(0)).await;
@@ -229,9 +229,9 @@ async fn a_token_that_never_expires_is_remembered_and_can_be_revoked() {
 #[tokio::test]
 async fn a_refused_token_is_not_remembered() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
-    let gst = builder(&issuer, &clock).require_product("vat").build().unwrap();
+    let vat = builder(&issuer, &clock).require_product("vat").build().unwrap();
     for _ in 0..3 {
-        let refused = gst.verify(&numbered(0)).await;
+        let refused = vat.verify(&numbered(0)).await;
         assert_eq!(refused, Err(VerifyError::MissingProduct("vat".to_owned())));
     }
     let bound = keys().es256.token(&with(good_claims(), "cnf", json!({"jkt": "k"})));

@@ -13,7 +13,7 @@ const RFC8037_JWK: &str =
     r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
 #[test]
-fn it_verifies_a_published_example() {
+fn the_provider_verifies_a_published_example() {
     provider::install();
     let key = DecodingKey::from_jwk(&serde_json::from_str::<Jwk>(RFC8037_JWK).unwrap()).unwrap();
     let verify = |message: &str| {
@@ -24,7 +24,7 @@ fn it_verifies_a_published_example() {
 }
 
 #[test]
-fn it_computes_thumbprints() {
+fn the_provider_computes_thumbprints() {
     provider::install();
     let jwk: Jwk = serde_json::from_str(RFC8037_JWK).unwrap();
     // RFC 8037 §A.3.
@@ -35,7 +35,7 @@ fn it_computes_thumbprints() {
 }
 
 #[test]
-fn it_refuses_to_sign_and_says_why() {
+fn the_provider_refuses_to_sign_and_says_why() {
     provider::install();
     let error =
         encode(&Header::new(Algorithm::EdDSA), &serde_json::json!({}), &EncodingKey::from_ed_der(&[1; 32]))
@@ -44,7 +44,7 @@ fn it_refuses_to_sign_and_says_why() {
 }
 
 #[test]
-fn it_refuses_keys_and_algorithms_it_does_not_know() {
+fn the_provider_refuses_unsuitable_keys_and_unknown_algorithms() {
     provider::install();
     let ed = DecodingKey::from_ed_der(&[1; 32]);
     let point = DecodingKey::from_ec_der(&[4; 65]);
@@ -80,7 +80,7 @@ fn a_verifier_names_its_algorithm() {
 
 /// The digests of `abc` in FIPS 180-4's examples.
 #[test]
-fn it_computes_digests() {
+fn the_provider_computes_digests() {
     for (hash, digest) in [
         (ThumbprintHash::SHA256, "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"),
         (ThumbprintHash::SHA384, "ywB1P0WjXou1oD1pmsZQBycsMqsO3tFjGotgWkP_W-2AhgcroefMI1i67KE0yCWn"),

@@ -40,10 +40,22 @@ builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJw
             else if (token.TryGetPayloadValue("cnf", out object _)) context.Fail("it needs a proof that is not checked here");
             else if (await lists.StatusAsync(token, options, context.HttpContext.RequestAborted) != 0) context.Fail("it was revoked or suspended");
         },
+        // Hands every failure to OnChallenge. Otherwise an exception in OnTokenValidated would be answered with 500.
+        OnAuthenticationFailed = async context =>
+        {
+            var failure = context.Exception;
+            if (failure is SecurityTokenSignatureKeyNotFoundException)
+            {
+                // The library also says this if it could not fetch the keys.
+                try { await options.ConfigurationManager!.GetConfigurationAsync(context.HttpContext.RequestAborted); }
+                catch (Exception error) { failure = new Unavailable("the keys cannot be fetched", error); }
+            }
+            context.Fail(failure);
+        },
         OnChallenge = context =>
         {
             // 401 would make the caller discard a good token.
-            if (context.AuthenticateFailure is not (HttpRequestException or InvalidOperationException or TaskCanceledException)) return Task.CompletedTask;
+            if (context.AuthenticateFailure is not Unavailable) return Task.CompletedTask;
             context.HandleResponse();
             context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
             context.Response.Headers.RetryAfter = "5";
@@ -58,7 +70,10 @@ var app = builder.Build();
 app.MapGet("/filings", (HttpContext context) => new { client_id = context.User.FindFirst("client_id")!.Value }).RequireAuthorization("gst");
 app.Run();
 
-/// <summary>The status lists of one issuer, each kept for its `ttl`.</summary>
+/// <summary>The token cannot be checked: the keys or its status list cannot be fetched or used.</summary>
+class Unavailable(string message, Exception cause) : Exception(message, cause);
+
+/// <summary>The status lists of one issuer, each kept for its `ttl`, but not past its `exp`.</summary>
 class StatusLists(string issuer, string[] algorithms)
 {
     readonly HttpClient http = new() { Timeout = TimeSpan.FromSeconds(5) };
@@ -69,15 +84,28 @@ class StatusLists(string issuer, string[] algorithms)
     {
         var place = token.GetPayloadValue<System.Text.Json.JsonElement>("status").GetProperty("status_list");
         var (uri, idx) = (place.GetProperty("uri").GetString()!, place.GetProperty("idx").GetInt32());
-        if (!uri.StartsWith(issuer + "/", StringComparison.Ordinal)) return 1;
+        if (!uri.StartsWith(issuer + "/oauth2/status-lists/", StringComparison.Ordinal)) return 1;
         if (!lists.TryGetValue(uri, out var list) || DateTime.UtcNow >= list.KeptUntil)
             lists[uri] = list = await FetchAsync(uri, options, cancel);
-        return idx / 4 < list.Bits.Length ? list.Bits[idx / 4] >> (idx % 4 * 2) & 3 : 1;
+        return idx >= 0 && idx / 4 < list.Bits.Length ? list.Bits[idx / 4] >> (idx % 4 * 2) & 3 : 1;
     }
 
     async Task<(DateTime, byte[])> FetchAsync(string uri, JwtBearerOptions options, CancellationToken cancel)
     {
-        var started = DateTime.UtcNow; // A list is kept for its `ttl`, counted from the start of the fetch.
+        try
+        {
+            return await FetchUsableAsync(uri, options, cancel);
+        }
+        catch (Exception error)
+        {
+            // This says nothing about the token, so the answer is 503.
+            throw new Unavailable("its status list cannot be used: " + error.Message, error);
+        }
+    }
+
+    async Task<(DateTime, byte[])> FetchUsableAsync(string uri, JwtBearerOptions options, CancellationToken cancel)
+    {
+        var started = DateTime.UtcNow; // The `ttl` is counted from the start of the fetch.
         using var request = new HttpRequestMessage(HttpMethod.Get, uri) { Headers = { { "Accept", "application/statuslist+jwt" } } };
         using var reply = (await http.SendAsync(request, cancel)).EnsureSuccessStatusCode();
         var text = await reply.Content.ReadAsStringAsync(cancel);
@@ -90,13 +118,16 @@ class StatusLists(string issuer, string[] algorithms)
             ValidateIssuer = false,
             ValidateAudience = false,
             RequireExpirationTime = true,
-            ClockSkew = TimeSpan.FromSeconds(5),
+            ClockSkew = TimeSpan.Zero,
         });
-        if (!checkedList.IsValid || (string)checkedList.Claims["sub"] != uri) throw new HttpRequestException($"{uri} is not a status list");
+        if (!checkedList.IsValid) throw checkedList.Exception;
+        if ((string)checkedList.Claims["sub"] != uri) throw new InvalidDataException($"it is the list of {checkedList.Claims["sub"]}");
         var jwt = (JsonWebToken)checkedList.SecurityToken;
         var packed = Base64UrlEncoder.DecodeBytes(jwt.GetPayloadValue<System.Text.Json.JsonElement>("status_list").GetProperty("lst").GetString());
         using var bits = new MemoryStream();
         using (var unpacked = new ZLibStream(new MemoryStream(packed), CompressionMode.Decompress)) unpacked.CopyTo(bits);
-        return (started.AddSeconds(jwt.GetPayloadValue<long>("ttl")), bits.ToArray());
+        var keptUntil = started.AddSeconds(jwt.GetPayloadValue<long>("ttl"));
+        if (jwt.ValidTo < keptUntil) keptUntil = jwt.ValidTo;
+        return DateTime.UtcNow < keptUntil ? (keptUntil, bits.ToArray()) : throw new InvalidDataException("it has expired");
     }
 }

@@ -243,7 +243,7 @@ async fn a_list_is_not_an_access_token() {
 }
 
 #[tokio::test]
-async fn the_limits_of_what_is_accepted() {
+async fn unusual_lists_that_are_valid_are_accepted() {
     for (name, claims) in [
         ("iss is the issuer", with(good(), "iss", json!(ISSUER))),
         ("the last second", with(good(), "exp", json!(NOW + 1))),

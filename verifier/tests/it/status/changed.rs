@@ -24,7 +24,7 @@ async fn a_new_list_is_fetched_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_was_signed_before_is_fetched_again_two_seconds_later() {
+async fn a_list_that_was_signed_before_the_change_is_fetched_again_two_seconds_later() {
     let (issuer, clock, verifier) = set_up();
     set_slot(&issuer, &clock, 0);
     assert!(verifier.verify(&token()).await.is_ok());
