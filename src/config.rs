@@ -1,7 +1,7 @@
 //! The settings: what an operator can configure, read and checked once at the start.
 //!
 //! `--config FILE` overrides `config/default.toml` (embedded), and `MINTMARK__SECTION__KEY` overrides both. `layers` reads and
-//! merges them, `meaning` checks the result. All problems are listed at once; see [`SettingsError`].
+//! merges them, `meaning` checks the result. All problems are reported together; see [`SettingsError`].
 
 mod allow_list;
 mod kind;
@@ -65,7 +65,7 @@ pub struct Settings {
     effective: Vec<Effective>,
 }
 
-/// Addresses, limits and the issuer.
+/// Addresses, the issuer, TLS, trusted proxies and limits.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
     /// The address that the server listens on.
@@ -80,7 +80,8 @@ pub struct ServerSettings {
     pub workers: usize,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: TrustedProxies,
-    /// How long a client may take to send the head of a request, then to send its body, and then to read the reply.
+    /// How long a client may take to send the head of a request, then to send its body, and then to read more of the reply
+    /// whenever the server waits for that.
     pub request_timeout: Duration,
     /// How long an idle connection stays open; zero: it is closed after the reply.
     pub keep_alive: Duration,
@@ -138,7 +139,7 @@ pub struct KeySettings {
     pub master_key: MasterKey,
     /// `max-age` of the JWKS, in seconds.
     pub jwks_max_age_seconds: i64,
-    /// How long a new key is published before it signs, in seconds; at least the max-age.
+    /// How long a new key is published before it replaces the active one, in seconds; at least the max-age.
     pub pending_seconds: i64,
     /// Days after which the key that signs expiring tokens is replaced; `None`: only by hand.
     pub rotate_every_days: Option<i64>,
@@ -216,7 +217,7 @@ pub struct ConsoleSettings {
     pub oidc: Vec<OidcProvider>,
 }
 
-/// An OpenID Connect provider by which operators sign in (`[[console.oidc]]`).
+/// An OpenID Connect provider with which operators sign in (`[[console.oidc]]`).
 #[derive(Debug, Clone)]
 pub struct OidcProvider {
     /// The name of the provider in the URLs of sign-in: `a-z`, `0-9` and `-`.
@@ -227,7 +228,8 @@ pub struct OidcProvider {
     pub client_id: String,
     /// The secret of that client id.
     pub client_secret: SecretText,
-    /// The claim of the ID token that contains the roles; `None`: only operators who have linked an account may sign in.
+    /// The claim of the ID token that contains the roles; `None`: the provider signs in only operators who have linked their
+    /// account at the provider.
     pub role_claim: Option<String>,
 }
 
@@ -238,7 +240,7 @@ pub struct OutboundSettings {
     pub allow: AllowList,
 }
 
-/// The mail server, and what mails have in their headers.
+/// The mail server, and the sender and the reply address of mails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SmtpSettings {
     /// The host name or IP address of the server; an IPv6 address has no brackets.
@@ -358,8 +360,8 @@ pub fn open_port(
     (listen.port() == 0 && text("server.public_url").is_empty()).then_some(listen)
 }
 
-/// The `MINTMARK__…` variables of this process. Bytes that are not UTF-8 are replaced, so that they are refused
-/// where they are used instead of ending the program.
+/// The `MINTMARK__…` variables of this process. Bytes that are not UTF-8 are replaced: `std::env::vars` would panic at a
+/// variable that has such bytes, whatever its name.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))

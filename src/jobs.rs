@@ -1,9 +1,10 @@
-//! Background work of a serving process: follow the change counter, check that writing works, record tokens in groups, apply
-//! changes that are due, store usage counts and last uses, sign the audit trail, load a new certificate, and housekeeping
-//! ([`housekeeping_once`]).
+//! Background work of a serving process: follow the change counter and refresh the status lists, check that writing works,
+//! record tokens in groups, apply changes that are due, store usage counts and last uses, sign the audit trail, load a new
+//! certificate, and housekeeping ([`housekeeping_once`]).
 //!
-//! Each step fails on its own: the failure is logged, and the step runs again at the next interval. A job stops between two
-//! steps when its [`Stop`] says so, because a step that is cut off leaves the database to undo half a transaction.
+//! A step that fails does not end its job: the failure is logged, by some jobs only once per outage, and the step runs again at
+//! the next interval. A job stops between two steps when its [`Stop`] says so, because a step that is cut off leaves the
+//! database to undo half a transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_mins(1);
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it takes at most until a new certificate file is used.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(5);
-/// How often the counts of what API clients did are stored. A crash loses the counts since then.
+/// How often the counts of what API clients did are stored. A crash loses what was counted since the last time.
 const USAGE_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the last uses of secrets and tokens are written. Until then other processes do not see them, and a crash loses
 /// them.
@@ -43,7 +44,7 @@ pub async fn follow_changes(services: Arc<Services>, stop: Stop) {
                 failing = false;
                 tracing::info!("the database answers again");
             }
-            // Logged once per outage, not twice a second.
+            // Logged once per outage, not at every poll.
             Err(error) if !failing => {
                 failing = true;
                 let failure = error.kind();

@@ -1,11 +1,11 @@
 //! Mintmark issues the access tokens that machines use to call a company's products.
 //!
 //! How a token is issued: [`routes`] names the function of `POST /oauth2/token`, [`oauth::token::post`]. The function takes
-//! an [`oauth::authenticate::Authenticated`] client, which [`clients`] has in memory, and asks [`issuance`] for a token:
+//! an [`oauth::authenticate::Authenticated`] client, which [`clients`] caches in memory, and asks [`issuance`] for a token:
 //! `grant` decides scope, audience and lifetime, a key of [`signing::ring`] signs the token, and [`tokens`] writes it to the
 //! database before the reply if it has to be recorded.
 //!
-//! The modules, about from the outside in (`tests/it/architecture.rs` lists which one uses which):
+//! The modules, roughly from the outermost to the innermost (`tests/it/architecture.rs` lists which one uses which):
 //! - doors, where requests and commands arrive: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`console`] (HTML),
 //!   [`cli`] (commands), [`docs`] (the description of the API);
 //! - `http` has what the doors share;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use mintmark::cli::Cli;
 
 fn main() -> ExitCode {
-    // First of all, because rustls and reqwest need an installed crypto provider.
+    // This comes first: rustls and reqwest need an installed crypto provider.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         eprintln!("mintmark: another rustls crypto provider is already installed");
         return ExitCode::FAILURE;

@@ -1,7 +1,8 @@
 //! Every URL and the function that serves it; `pages` has the rest of the console's pages.
 //!
-//! Each resource lists its methods; any other method is 405 with `Allow`. With an issuer that has a path, everything is
-//! served at `/…` and at `/<path>/…`, and the metadata also at RFC 8414 §3.1's place for such an issuer.
+//! Each resource lists its methods; any other method is 405 with `Allow`. Only `/oauth2/verify` takes every method. With an
+//! issuer that has a path, everything is served at `/…` and at `/<path>/…`, and the metadata also at the URL that RFC 8414
+//! §3.1 defines for such an issuer.
 
 mod pages;
 
@@ -176,7 +177,7 @@ fn management(config: &mut ServiceConfig) {
     );
 }
 
-/// The ways to sign in to the console, and the account of the signed-in operator.
+/// Sign-in and sign-out, setup links, and the account of the signed-in operator.
 fn sign_in_pages(config: &mut ServiceConfig) {
     use console::account::{self, authenticator, identities, passkeys, password, recovery_codes, sessions};
     use console::{setup, sign_in};
@@ -297,7 +298,7 @@ fn console_pages(config: &mut ServiceConfig) {
     );
 }
 
-/// An endpoint that takes a form by POST; its errors have the form of RFC 6749 §5.2.
+/// An endpoint that takes a form by POST. Any other method is answered with 405 and an error as in RFC 6749 §5.2.
 fn form<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,

@@ -143,7 +143,7 @@ impl Services {
         &self.kernel.policy
     }
 
-    /// The subkeys, for cursors, entity tags and saved replies.
+    /// The subkeys, with which the doors authenticate page cursors and form tokens and compute entity tags.
     pub fn subkeys(&self) -> &Subkeys {
         &self.kernel.subkeys
     }
@@ -157,7 +157,8 @@ impl Services {
         self.tokens.write_last_introspected().await
     }
 
-    /// Deletes what is no longer needed, in small batches, so that nothing waits long for a batch.
+    /// Deletes what is no longer needed, and gives the freed space back to the file system. Both are done in small batches, so
+    /// that no other write waits long.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before the error stays deleted. [`Error::Clock`] while the clock is doubtful.

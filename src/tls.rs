@@ -1,4 +1,5 @@
-//! TLS for the listeners, without a proxy: certificate chain and key from PEM files, read again when they change.
+//! TLS that the listeners speak themselves, without a proxy. The certificate chain and the key are in PEM files, which are read
+//! again when they change.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -58,7 +58,7 @@ impl Core {
         let services = Services::assemble(kernel, token_policy(settings), Arc::clone(&outbound)).await?;
         services.tenants.ensure_platform_workspace().await?;
         match services.signing.advance_signing_keys().await {
-            // A background job repeats this call, and so makes the keys once the clock is right.
+            // A background job of the server repeats this call, and so makes the keys once the clock is right.
             Err(Error::Clock(why)) => tracing::warn!("no signing key was made or retired: {why}"),
             outcome => outcome?,
         }

@@ -16,7 +16,7 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
     let source = Arc::clone(services);
     metrics.seconds_read_by(
         "change_poll_age",
-        "Time since the change counter was last confirmed; above 5 seconds requests are refused",
+        "Time since the change counter was last confirmed; above 5 seconds most requests are refused",
         move || source.ledger.confirmed_millis_ago(),
     );
     let source = Arc::clone(services);
@@ -61,7 +61,7 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
     });
 }
 
-/// What the service depends on: the database, the cache of clients, keys, secrets, the log, the backup.
+/// What the service depends on: the cache of clients, the database, keys, secrets, deliveries, the log, the backup.
 fn register_resources(metrics: &Metrics, services: &Arc<Services>) {
     let source = Arc::clone(services);
     metrics.counter_read_by("credential_cache_hits", "Requests whose client was in the cache", move || {

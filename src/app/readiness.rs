@@ -10,7 +10,7 @@ pub(super) fn checks(services: &Services) -> Checks {
     let storage = match services.ledger.not_ready() {
         None => Check::pass("the database answers and takes writes"),
         Some(NotReady::Unanswered) => Check::fail("the database does not answer: see the log"),
-        // While changes are not followed, every request is refused.
+        // Most requests are then refused; only stateless tokens are still issued, for `tokens.serve_stale_seconds`.
         Some(NotReady::Stale) => Check::fail("changes in the database cannot be followed: see the log"),
         Some(NotReady::NotWritten) => Check::fail("the database accepts no writes: see the log"),
         Some(NotReady::WriterTaken) => {

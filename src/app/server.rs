@@ -124,7 +124,8 @@ impl App {
         for stop in stops {
             let _ = stop.send(ending);
         }
-        // A delivery that does not end in time is aborted below. When its lease has run out, another process tries it again.
+        // A delivery that does not end in time is aborted below. When its lease has run out, a process that sends deliveries
+        // tries it again.
         let _ = stop_working.send(true);
         let worked = timeout(self.settings.server.shutdown_timeout, all_ended(&mut working));
         tokio::join!(all_served.recv(), worked).1.ok();

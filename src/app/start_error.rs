@@ -10,7 +10,7 @@ use crate::vault::master::MasterKeyError;
 use crate::vault::random::RandomUnavailable;
 use crate::vault::seal::SealError;
 
-/// Why the service does not start. Each says what to do.
+/// Why the service does not start, or cannot serve.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The database cannot be opened, migrated or read.

@@ -9,11 +9,11 @@ use super::{Failure, Global};
 use crate::cli::host_user;
 use crate::model::secret::PlainSecret;
 
-/// Create the first API client, which may manage Mintmark
+/// Create the first management client: an API client that may manage Mintmark
 ///
-/// It belongs to the workspace `platform` and has all permissions. Its secret is printed only once. If there is such an API
-/// client already, its id is printed and nothing is changed; `mintmark clients add-secret` replaces a lost secret. The
-/// server may be running.
+/// It belongs to the workspace `platform` and has all permissions. Its secret is printed only once. If this workspace has an
+/// API client that may manage Mintmark already, its id is printed and nothing is changed; `mintmark clients add-secret`
+/// replaces a lost secret. The server may be running.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

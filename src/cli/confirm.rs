@@ -20,8 +20,8 @@ impl Confirm {
         !self.yes && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Returns if the answer is yes or no question is asked, and fails otherwise. `what` is the question, without the question
-    /// mark.
+    /// Succeeds if no question is asked or the answer is `y` or `yes`, and fails otherwise. `what` is the question, without the
+    /// question mark.
     pub(super) fn ask(self, what: impl fmt::Display) -> Result<(), Failure> {
         if !self.asks() {
             return Ok(());

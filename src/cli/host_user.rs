@@ -13,7 +13,8 @@ pub(super) fn manager() -> Manager {
     Manager::command_line_of(&name(|variable| std::env::var(variable).ok()))
 }
 
-/// The account that called `sudo`, else the account of the process; its user id if the environment has no usable name.
+/// The account that called `sudo`, else the account of the process, both as the environment names them. If the environment has
+/// no usable name, the user id of the process.
 fn name(variable: impl Fn(&str) -> Option<String>) -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_account_that_asked_is_named() {
+    fn the_account_that_called_sudo_comes_first_and_without_a_usable_name_the_user_id_is_given() {
         let of = |set: &'static [(&str, &str)]| {
             name(|wanted| set.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned()))
         };

@@ -1,4 +1,4 @@
-//! `mintmark keys`: the keys that sign tokens, and the change of the master key.
+//! `mintmark keys`: the keys that sign tokens, and the master key.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -19,10 +19,10 @@ use crate::vault::master::Origin;
 
 const MEMBERS: &[&str] = &["kid", "alg", "use_for", "phase", "created_at", "activates_at", "live_tokens"];
 
-/// More than any private key in PEM needs.
+/// How many bytes of a PEM file are read: more than any private key has.
 const PEM_LIMIT: u64 = 64 * 1024;
 
-/// List, create, import, delete and revoke signing keys, and change the master key
+/// List, create, import, delete and revoke signing keys, and change or generate the master key
 ///
 /// The first signing key for an algorithm and a kind of token (expiring or never expiring) signs at once. A later one is
 /// published for keys.pending_seconds before it replaces the active one.
@@ -137,7 +137,7 @@ impl Keys {
         let Self { verb, connection, format } = self;
         match verb {
             Verb::OnRecords(verb) => {
-                // Before anything is opened, so that a mistyped path is the only error.
+                // The file is read before anything is opened, so that a mistyped path is the only error.
                 let pem = match &verb {
                     OnRecords::Import { file, .. } => Some(read_pem(file)?),
                     _ => None,

@@ -1,8 +1,8 @@
-//! The command line (`docs/command-line.md`), one file for each command. For operators, scripts and containers.
+//! The command line (`docs/command-line.md`), one module for each command. For operators, scripts and containers.
 //!
-//! Commands open the configured database themselves, whether a server is running or not; a running server applies their
-//! changes within a second. With `--remote`, commands on records work over the management API instead (`target`). Results,
-//! including secrets, go to standard output, everything else to standard error.
+//! Commands that need the configured database open it themselves, whether a server is running or not; a running server applies
+//! their changes within a second. With `--remote`, commands on records work over the management API instead (`target`).
+//! Results, including secrets, go to standard output, everything else to standard error.
 
 #![expect(clippy::doc_markdown, reason = "the comments on commands and options are help, read on a terminal")]
 
@@ -68,7 +68,7 @@ object (RFC 9457), the last line on standard error.
 Examples:
   mintmark quickstart                   run a demo, up to a verified token
   mintmark                              start the server on 127.0.0.1:8080
-  mintmark bootstrap                    create the first API client
+  mintmark bootstrap                    create the first management client
   mintmark operators setup-link EMAIL   create the first console operator
   mintmark --config prod.toml check     show and check the settings
   mintmark help clients                 show the commands on API clients";
@@ -218,6 +218,7 @@ mod tests {
         words
     }
 
+    /// Visits the program itself and every command that has no subcommands.
     fn leaves(command: &clap::Command, path: &str, visit: &mut impl FnMut(&str, &clap::Command)) {
         if command.get_subcommands().next().is_none() || path.is_empty() {
             visit(path, command);
@@ -228,13 +229,13 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn clap_finds_no_mistake_in_the_definitions_of_commands() {
         Cli::command().debug_assert();
     }
 
-    /// One kid in 64 begins with a hyphen, and the id of a workspace may too.
+    /// A `kid` and a `jti` are base64url, so one in 64 begins with a hyphen. The id of a workspace may begin with one too.
     #[test]
-    fn an_id_may_begin_with_a_hyphen() {
+    fn an_id_may_begin_with_a_hyphen_but_a_misspelt_option_is_refused() {
         for line in [
             "mintmark keys show -3abc",
             "mintmark keys show --3abc --json",
@@ -278,7 +279,7 @@ mod tests {
                 let example = example.split("   ").next().unwrap();
                 match Cli::try_parse_from(words(example)) {
                     Err(error) if error.use_stderr() => panic!("{example}: {error}"),
-                    // `mintmark help …` prints help, which is not for standard error.
+                    // clap returns help as an error too (`mintmark help …`), but not one for standard error.
                     _ => seen += 1,
                 }
             }

@@ -97,7 +97,7 @@ enum Verb {
         /// active, or disabled: the operator cannot sign in
         #[arg(long)]
         status: Option<OptionValue<String>>,
-        /// A role, as for `create`; may be repeated. The given roles replace all that they had
+        /// A role, as for `create`; may be repeated. The given roles replace all roles of the operator
         #[arg(long = "role", value_name = "ROLE")]
         roles: Option<Vec<String>>,
     },
@@ -111,8 +111,9 @@ enum Verb {
     },
     /// Print a link by which an operator sets up a way to sign in; also creates the first operator
     ///
-    /// The link works once, for 24 hours. When it is used, all earlier ways to sign in of this operator are removed. If there
-    /// is no operator yet, this command creates the first one, a platform administrator with this email address.
+    /// The link works once, for 24 hours. When it is used, the ways to sign in that this operator had are removed. If there is
+    /// no operator yet, this command creates the first one, a platform administrator with this email address (not with
+    /// --remote).
     #[command(after_help = "Example:\n  mintmark operators setup-link ann@acme.example")]
     SetupLink {
         /// Their email address or id

@@ -1,6 +1,6 @@
 //! Results on standard output: text for people, or one JSON document.
 //!
-//! Records have the members of the management API, so a script can read both.
+//! Records have the members of the management API, so a script reads them in the same way from a command and from the API.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -19,7 +19,7 @@ pub(super) struct Format {
 }
 
 impl Format {
-    /// A record: all of it as JSON, or these members for people.
+    /// Prints a record: all of it as JSON, or these members for people.
     pub(super) fn record(self, record: &Value, members: &[&str]) -> Result<(), Failure> {
         if self.json {
             return Ok(json(record)?);
@@ -29,7 +29,7 @@ impl Format {
         Ok(fields_in_columns(&fields)?)
     }
 
-    /// The result of a command that has no record to print.
+    /// Prints the result of a command that has no record: `document` as JSON, or `sentence` for people.
     pub(super) fn done(self, document: &Value, sentence: impl fmt::Display) -> Result<(), Failure> {
         if self.json {
             json(document)?;
@@ -50,14 +50,15 @@ pub(super) fn json(document: &impl Serialize) -> io::Result<()> {
     line(serde_json::to_string_pretty(document)?)
 }
 
-/// Names and values in two columns.
+/// Prints names and values in two columns.
 pub(super) fn fields_in_columns(fields: &[(&str, String)]) -> io::Result<()> {
     let rows: Vec<Vec<String>> =
         fields.iter().map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect();
     table(&rows, &mut Vec::new())
 }
 
-/// Rows in aligned columns, without trailing spaces. `widths` are those of the rows before; they only grow.
+/// Prints rows in aligned columns, without trailing spaces. `widths` are the widths of the columns so far; wider cells increase
+/// them.
 fn table(rows: &[Vec<String>], widths: &mut Vec<usize>) -> io::Result<()> {
     for row in rows {
         widths.resize(widths.len().max(row.len()), 0);
@@ -136,7 +137,7 @@ fn shown(name: &str, value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => nothing(name).to_owned(),
         Some(Value::Array(items)) if items.is_empty() => {
-            // An empty list of networks allows all of them; an empty list of anything else allows nothing.
+            // Without `allowed_ips`, every address is allowed. No other empty list means everything.
             if name == "allowed_ips" { "any".to_owned() } else { "(none)".to_owned() }
         }
         Some(Value::Object(members)) if members.is_empty() => "(none)".to_owned(),
@@ -186,7 +187,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// The facts of an audit event, without empty ones.
+/// The `detail` of an audit event: its facts, without those that are empty.
 fn facts(members: &Map<String, Value>) -> String {
     // A change lists the members that differ. They come first.
     let changed = members.get("changed").and_then(Value::as_object);
@@ -220,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_readable() {
+    fn members_are_shown_as_short_texts() {
         for (name, value, text) in [
             ("description", json!(null), "-"),
             ("expires_at", json!(null), "never"),

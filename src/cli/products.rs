@@ -95,7 +95,7 @@ struct Change {
     /// The `aud` of its tokens, an absolute URI [default: tokens.default_audience]
     #[arg(long, value_name = "URI")]
     audience: Option<OptionValue<String>>,
-    /// The longest lifetime of a token that includes it, like 3600, 1h or 30d [default: no limit]
+    /// The longest lifetime of a token that includes it: seconds, or a duration like 1h or 30d [default: no limit]
     #[arg(
         long,
         alias = "max-token-lifetime-seconds",

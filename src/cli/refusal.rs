@@ -64,7 +64,7 @@ impl Refusal {
         &self.document
     }
 
-    /// Whether the input is at fault, which has an exit status of its own.
+    /// Whether the input is invalid. Then the exit code is another one than for other failures.
     pub(super) fn is_usage(&self) -> bool {
         matches!(self.document.get("status").and_then(Value::as_i64), Some(400 | 422))
     }
@@ -197,7 +197,7 @@ fn in_options(text: &str) -> String {
     if !text.contains("/patch/") {
         return text;
     }
-    // In a change of many API clients, the rules that one of them would break.
+    // The error of a change of many API clients names members by pointers like `/patch/label`.
     let words = text.split(' ').map(|word| {
         if word.starts_with("/patch/") {
             let (name, part) = named(word);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_name_options() {
+    fn messages_name_options_and_commands_instead_of_members_and_requests() {
         let one = |pointer: &str| E::Invalid(vec![FieldError::new(pointer, "must be from 60 to 31536000")]);
         for (pointer, name) in [
             ("/token_expiry/seconds", "--token-expiry (seconds)"),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_reads_the_option_and_the_cause() {
+    fn the_document_names_the_option_and_the_cause_and_advice_is_appended() {
         let refusal = Refusal::from(E::invalid("/allowed_ips/1", "repeat with ?force=true"));
         assert_eq!(
             refusal.document()["errors"],

@@ -46,7 +46,8 @@ impl Serve {
     }
 }
 
-/// Reads the settings and binds the listeners. A port that the system chose becomes part of the settings.
+/// Reads the settings and binds the listeners. If the issuer is derived from a port that the system chooses, this port becomes
+/// part of the settings.
 pub(super) fn bind(global: &Global) -> Result<(Settings, Listeners), Failure> {
     let config = global.config.as_deref();
     if let Some(address) = config::open_port(config, config::environment()) {
@@ -67,8 +68,8 @@ pub(super) fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failure> 
         .map_err(|error| Failure::Fault(format!("cannot find out the address that was bound: {error}")))
 }
 
-/// Logs a new master key, then in one line what is served where, then whether the first API client or the first operator is
-/// still missing.
+/// Logs that a master key was created, then in one line what is served where, then whether nobody can manage the service or
+/// sign in to the console yet.
 async fn announce(settings: &Settings, listeners: &Listeners, app: &App) -> Result<(), Failure> {
     let listen = address_of(&listeners.public)?;
     let management = listeners.management.as_ref().map(address_of).transpose()?;

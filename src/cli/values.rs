@@ -73,16 +73,16 @@ impl From<Expiry> for Value {
     }
 }
 
-/// When one token ends: a lifetime, or the date on which it ends.
+/// When a new token expires: `never`, after a lifetime, or at a date or an instant, which is turned into a lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TokenEnd(Expiry);
 
 impl TokenEnd {
     fn parse(text: &str, now: UnixSeconds) -> Result<Self, &'static str> {
         let at = instant(text).map(|at| Ok(Expiry::After(Duration(at.saturating_sub(now)))));
-        at.unwrap_or_else(|| text.parse())
-            .map(Self)
-            .map_err(|_| "write `never`, a duration like 3600, 1h or 30d, or a date like 2027-01-31")
+        at.unwrap_or_else(|| text.parse()).map(Self).map_err(|_| {
+            "write `never`, seconds, a duration like 30d, a date like 2027-01-31, or an instant like 2027-01-31T18:00:00Z"
+        })
     }
 }
 
@@ -100,7 +100,7 @@ impl From<TokenEnd> for Value {
     }
 }
 
-/// When something ends: `never`, a date, or a duration from now.
+/// When something ends: `never`, a date, an instant, or a duration from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End(pub(super) Option<UnixSeconds>);
 
@@ -111,7 +111,8 @@ impl End {
         }
         let span = || text.parse().ok().map(|Duration(seconds)| now.saturating_add(seconds));
         instant(text).or_else(span).map(|at| Self(Some(at))).ok_or(
-            "write a date like 2027-01-31, an instant like 2027-01-31T18:00:00Z, a duration from now like 30d, or `never`",
+            "write a date like 2027-01-31, an instant like 2027-01-31T18:00:00Z, `never`, or how long from now: seconds, or a \
+             duration like 30d",
         )
     }
 }
@@ -130,7 +131,7 @@ impl From<End> for Value {
     }
 }
 
-/// The instant before which something ends: a date, or a duration from now. `never` is refused.
+/// The instant before which something ends: a date, an instant, or a duration from now. `never` is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Before(pub(super) UnixSeconds);
 
@@ -139,7 +140,8 @@ impl Before {
         match End::parse(text, now) {
             Ok(End(Some(at))) => Ok(Self(at)),
             _ => Err(
-                "write a date like 2027-01-31, an instant like 2027-01-31T18:00:00Z, or a duration from now like 30d",
+                "write a date like 2027-01-31, an instant like 2027-01-31T18:00:00Z, or how long from now: seconds, or a \
+                 duration like 30d",
             ),
         }
     }
@@ -159,7 +161,8 @@ impl From<Before> for Value {
     }
 }
 
-/// An instant in the past: a date, or how long ago.
+/// The start or end of a period that is usually in the past: a date, an instant, or how long ago. A time in the future is
+/// accepted too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Past(pub(super) UnixSeconds);
 
@@ -167,7 +170,8 @@ impl Past {
     fn parse(text: &str, now: UnixSeconds) -> Result<Self, &'static str> {
         let span = || text.parse().ok().map(|Duration(seconds)| now.saturating_sub(seconds));
         instant(text).or_else(span).map(Self).ok_or(
-            "write a date like 2026-11-23, an instant like 2026-11-23T08:00:00Z, or how long ago, like 24h or 7d",
+            "write a date like 2026-11-23, an instant like 2026-11-23T08:00:00Z, or how long ago: seconds, or a duration like \
+             24h",
         )
     }
 }
@@ -185,7 +189,8 @@ fn instant(text: &str) -> Option<UnixSeconds> {
     from_rfc3339(text).or_else(|| from_rfc3339(&format!("{text}T00:00:00Z")))
 }
 
-/// How many tokens are valid at a time: a number, or a word.
+/// How many tokens of an API client are active at a time: `many`, `replace` or a number. Any text is accepted here; the
+/// services check it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Count(String);
 
@@ -236,7 +241,8 @@ impl Members {
         self.with(name, items)
     }
 
-    /// Adds pairs to set and keys to remove, if any are given, as a merge patch (RFC 7396).
+    /// Adds a merge patch (RFC 7396) of a member that consists of pairs: it sets the pairs `set`, and removes those with the
+    /// keys `removed`. Adds nothing if both are empty.
     #[must_use]
     pub(super) fn with_pairs(self, name: &str, set: Vec<Pair>, removed: Vec<String>) -> Self {
         let removed = removed.into_iter().map(|key| (key, Value::Null));
@@ -263,10 +269,11 @@ impl<T: Into<Value>> From<OptionValue<T>> for Value {
 mod tests {
     use super::*;
 
+    /// 2027-01-15T08:00:00Z
     const NOW: UnixSeconds = 1_800_000_000;
 
     #[test]
-    fn durations_have_units() {
+    fn a_duration_is_seconds_or_a_whole_number_with_a_unit() {
         for (text, seconds) in [
             ("3600", 3600),
             ("90s", 90),
@@ -286,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_is_never_or_a_duration() {
+    fn a_lifetime_is_never_or_a_duration_and_for_a_new_token_also_a_date() {
         assert_eq!(Value::from("never".parse::<Expiry>().unwrap()), json!({"mode": "never"}));
         assert_eq!(Value::from("1h".parse::<Expiry>().unwrap()), json!({"mode": "after", "seconds": 3600}));
         assert!("2027-01-31".parse::<Expiry>().is_err());
@@ -298,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_days_in_utc_instants_or_durations() {
+    fn a_time_is_a_day_in_utc_an_instant_or_a_duration_and_only_an_end_may_be_never() {
         let end = |text| End::parse(text, NOW).map(Value::from);
         assert_eq!(end("2027-01-31"), Ok(json!("2027-01-31T00:00:00Z")));
         assert_eq!(end("2027-01-31T05:30:00+05:30"), Ok(json!("2027-01-31T00:00:00Z")));

@@ -53,7 +53,7 @@ enum Verb {
     /// Create a workspace
     #[command(after_help = "Example:\n  mintmark workspaces create acme-in --name 'Acme India'")]
     Create {
-        /// The id, 1 to 64 characters of A-Z, a-z, 0-9, _ and -; it is never used again [default: a generated ws_…]
+        /// The id, 1 to 64 characters of A-Z, a-z, 0-9, _ and -, not that of a deleted workspace [default: a generated ws_…]
         #[arg(allow_hyphen_values = true)]
         workspace_id: Option<String>,
         #[command(flatten)]

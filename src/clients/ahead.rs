@@ -1,5 +1,5 @@
 //! A change that ends many recorded tokens of a client first revokes them in bounded steps, since a single transaction would
-//! block others for too long.
+//! block other requests for too long.
 //!
 //! Each step is its own transaction, which writes the token rows, the status slots and an audit event. If a step or the
 //! change after it fails, the tokens of the finished steps stay revoked, and the change is not acknowledged.
@@ -14,7 +14,8 @@ use crate::model::audit::Action;
 use crate::model::client::ApiClient;
 use crate::storage::{Ending, Tx};
 
-/// The most recorded tokens that one transaction ends, except for a batch of clients.
+/// The most recorded tokens that one transaction ends, except for a batch of clients and for a change after its last round
+/// ([`ROUNDS`]).
 pub(crate) const ENDED_AT_ONCE: usize = 1_000;
 
 /// How often a change that ends many tokens is started again. Tokens issued in the meantime are ended by the change itself.
@@ -30,7 +31,8 @@ pub(crate) struct EndedBefore {
 
 impl Clients {
     /// Locks a client within reach, all of whose tokens will be revoked. Returns the transaction and the client. If there are
-    /// many tokens, earlier transactions have revoked most of them. `check` can refuse before any is revoked.
+    /// many tokens, earlier transactions have revoked most of them. `check` can refuse the client; it is called before any
+    /// token is revoked, and again after each round.
     pub(crate) async fn lock_to_revoke_all(
         &self,
         caller: &Caller,

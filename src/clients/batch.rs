@@ -77,7 +77,7 @@ impl Clients {
             self.write_uses_for_a_list().await;
         }
         match self.try_to_change_clients(caller, selected, wanted).await {
-            // A change of a single client, which ran meanwhile, locks some of the same rows in another order: they deadlocked.
+            // A change of a single client ran meanwhile and locks some of the same rows in another order: the two deadlocked.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 self.try_to_change_clients(caller, selected, wanted).await
             }
@@ -171,7 +171,7 @@ impl Clients {
         for (place, id) in in_order {
             match lock_client(tx, reach, id).await {
                 Ok(client) => clients.push((place, client)),
-                // It was deleted in the meantime.
+                // The client was deleted in the meantime.
                 Err(Error::NotFound(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -191,7 +191,8 @@ impl Clients {
         Ok(Locked { clients, workspaces })
     }
 
-    /// Checks the change of each client. All errors are reported at once.
+    /// Checks the change of each client. The field errors of all clients are reported in one reply. If there are none, the
+    /// first other refusal is reported.
     fn judge_all<'a>(
         &self,
         caller: &Manager,

@@ -20,7 +20,7 @@ pub(super) const BATCH_MAX: u32 = 200;
 pub struct BatchChange {
     /// The clients to change; `None` if the request does not say which: then `errors` has the reason.
     selected: Option<Selected>,
-    /// The change of each.
+    /// The change that each of them gets.
     pub(super) patch: ClientChange,
     /// Whether to report what would happen and write nothing.
     pub(super) dry_run: bool,

@@ -13,9 +13,9 @@ use super::Credentials;
 use crate::ledger::Cache;
 use crate::storage::Change;
 
-/// How many clients are kept in memory.
+/// How many entries are kept in memory.
 const CAPACITY: usize = 200_000;
-/// How many recent changes are kept to check reads against; a read that began before the oldest of them is not stored.
+/// How many recent changes are kept to check reads against. A read from before the last forgotten change is not stored.
 const REMEMBERED_CHANGES: usize = 4096;
 
 /// The cache of clients.
@@ -68,7 +68,7 @@ impl CredentialCache {
         (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
 
-    /// How many clients are in memory.
+    /// How many entries there are, including those for ids that no client has.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -1,5 +1,5 @@
-//! Tests fills of the cache during which something changes. They are deterministic, since a fill has two steps: read, then
-//! store.
+//! Tests fills of the cache during which something changes. They are deterministic: a fill has two steps, read and store, and
+//! the tests put the change between the two.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ fn entry(client_id: &str) -> Option<Arc<Credentials>> {
 }
 
 #[test]
-fn a_fill_that_overlaps_a_change_of_its_client_is_not_stored() {
+fn a_fill_that_overlaps_a_change_of_its_client_workspace_or_product_is_not_stored() {
     let changes = [
         Change::Client(A.to_owned()),
         Change::Workspace("acme".to_owned()),
@@ -101,7 +101,7 @@ fn a_fill_that_overlaps_changes_of_other_records_is_stored() {
 }
 
 #[test]
-fn a_fill_older_than_the_remembered_changes_is_not_stored() {
+fn a_fill_older_than_the_remembered_changes_or_than_the_last_emptying_is_not_stored() {
     let cache = with_floor(0);
     let remembered = i64::try_from(REMEMBERED_CHANGES).unwrap();
     for seq in 1..=remembered + 5 {

@@ -1,7 +1,8 @@
 //! A request to create or change an API client, and the rules that need no other record.
 //!
 //! One type serves creating and changing: creating applies the change to a client with defaults. Rules apply to the
-//! members that the request names, so that a change of one member never fails on another that was valid when it was set.
+//! members that the request names, so that a change of one member does not fail on another that was valid when it was set,
+//! unless the two depend on each other (`rules`).
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -26,7 +27,8 @@ const GRACE_RANGE: std::ops::RangeInclusive<i64> = 0..=86_400;
 const METADATA_KEY_LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
 const METADATA_VALUE_LENGTH: std::ops::RangeInclusive<usize> = 0..=500;
 
-/// The members of an API client that an administrator sets. `null` sets the default, which for lists is the empty list.
+/// The members of an API client that a request sets, and the errors found while they were read. `null` sets the default,
+/// which for lists is the empty list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientChange {
     /// The client's name; required.

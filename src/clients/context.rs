@@ -36,8 +36,8 @@ impl RuleContext<'_> {
             return Ok(());
         }
         // The same text for both cases, since a workspace must not learn which products other workspaces have.
-        Err("is not a product that this workspace may grant: GET /v1/products lists those. Create the product first, or \
-             add it to the products_allowed of the workspace"
+        Err("is not a product that this workspace may grant: create the product first, or add it to the products_allowed \
+             of the workspace (GET /v1/products lists the products that you can access)"
             .to_owned())
     }
 

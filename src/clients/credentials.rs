@@ -1,4 +1,4 @@
-//! Loads a client with its live secrets, from memory while the entry there is up to date, and checks a secret against them.
+//! Loads a client with its secrets, from memory while the entry there is up to date, and checks a secret against them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -64,7 +64,8 @@ impl Tallied for Credentials {
     }
 }
 
-/// The live secrets of a client. Most clients have one, which is stored inline, so that reading it needs no indirection.
+/// The secrets of a client, also expired ones that are not deleted yet. Most clients have one, which is stored inline, so that
+/// reading it needs no indirection.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
     first: Option<StoredSecret>,
@@ -141,7 +142,7 @@ impl Credentials {
         Caller { reach, permissions, actor, client_id: Some(self.client_id.to_string()) }
     }
 
-    /// Whether the client may act from `source` at `now`, if its secret has not expired.
+    /// Whether the client may act from `source` at `now`. Does not check its secret.
     fn may_act_from(&self, source: Option<IpAddr>, now: UnixSeconds) -> Result<(), Refusal> {
         self.may_act(now)?;
         if self.allows(source) { Ok(()) } else { Err(Refusal::AddressNotAllowed) }

@@ -14,7 +14,10 @@ pub(crate) struct FilterRule {
 pub(crate) const LABEL: FilterRule =
     FilterRule { wanted: "1 to 200 characters", is: |text| (1..=200).contains(&text.chars().count()) };
 
-pub(crate) const PRODUCT: FilterRule = FilterRule { wanted: "a product code", is: is_product_code };
+pub(crate) const PRODUCT: FilterRule = FilterRule {
+    wanted: "the code of a product: 1 to 64 characters of a-z, 0-9 and . _ : -, beginning with a letter or digit",
+    is: is_product_code,
+};
 
 pub(crate) const STATUS: FilterRule =
     FilterRule { wanted: "active or disabled", is: |text| matches!(text, "active" | "disabled") };

@@ -15,7 +15,7 @@ use crate::storage::{Change, Revoked, Tx};
 const AT_ONCE: u32 = 1_000;
 
 /// How many clients one transaction suspends or resumes.
-const ALIGNED_AT_ONCE: usize = 20;
+const UPDATED_AT_ONCE: usize = 20;
 
 impl Clients {
     /// Gives a slot to every client that has none because it was created before slots existed.
@@ -138,7 +138,7 @@ impl Clients {
     /// [`Error::Storage`]; the clients that were updated before the error stay updated.
     pub(crate) async fn update_slots_of_workspace(&self, workspace_id: &str) -> Result<(), Error> {
         let clients = self.kernel.storage.client_ids_of_workspace(workspace_id).await?;
-        for some in clients.chunks(ALIGNED_AT_ONCE) {
+        for some in clients.chunks(UPDATED_AT_ONCE) {
             let mut tx = self.kernel.storage.begin().await?;
             let Some(workspace) = tx.share_workspace(&Reach::Platform, workspace_id).await? else {
                 return Ok(tx.rollback().await?);

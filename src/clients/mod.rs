@@ -87,7 +87,7 @@ impl Clients {
         self.cache.hits_and_misses()
     }
 
-    /// How many clients are held in memory.
+    /// How many entries the cache has, including those for ids that no client has.
     pub fn cached(&self) -> usize {
         self.cache.len()
     }

@@ -55,8 +55,8 @@ impl Clients {
         Ok(page)
     }
 
-    /// What a list of other records shows of the clients that they refer to: of those within reach that have one of these ids,
-    /// by id. Takes one SQL statement.
+    /// The [`ClientName`] of each client within reach that has one of these ids, by id. For lists of other records that refer
+    /// to clients. Takes one SQL statement.
     ///
     /// # Errors
     /// [`Error::Storage`].

@@ -64,7 +64,7 @@ impl ReservedChange {
         }
     }
 
-    /// Reports values that no version accepts.
+    /// Reports values that are not valid. [`ReservedChange::must_be_supported`] refuses valid ones that are not supported yet.
     pub(super) fn check(&self, errors: &mut FieldErrors) {
         if self.daily_token_limit.value().is_some_and(|limit| *limit < 1) {
             errors.add("/daily_token_limit", "must be null or at least 1");

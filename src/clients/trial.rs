@@ -25,7 +25,7 @@ pub struct Trial {
     pub allowed_ips: Vec<IpNet>,
 }
 
-/// How a well-formed secret compares with those of the client.
+/// How a text without a `fault` compares with the secrets of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretMatch {
     /// It is a live secret of the client.

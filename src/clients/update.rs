@@ -47,7 +47,7 @@ impl Clients {
     /// Changes a client that the caller can access. If every member already has the requested value, nothing is written.
     /// Removing a product or a permission starts a new generation and revokes the recorded tokens that carry it, in bounded
     /// steps before the change if there are many. A change of `active_tokens` to `replace` revokes all tokens; a change from
-    /// `many` to a number starts a new generation.
+    /// `many` to a number starts a new generation, and first revokes the tokens beyond the number if they are many.
     ///
     /// # Errors
     /// As [`Clients::create_client`], and [`Error::Changed`] if the version of the client is not one of `expected`.
@@ -270,7 +270,7 @@ pub(super) fn mark_changed(client: &mut ApiClient, now: UnixSeconds) {
     client.updated_at = now;
 }
 
-/// The kind of the mail about a change. If a change does several things, the first of these matters most.
+/// The kind of the mail about a change. If several kinds apply, the first one in this order is used.
 fn mail_about(before: &ApiClient, after: &ApiClient) -> MailKind {
     match (before.disabled_at, after.disabled_at) {
         (None, Some(_)) => MailKind::ClientDisabled,

@@ -1,4 +1,4 @@
-//! `outbound.allow`: what this service may send requests to although it is not on the public internet.
+//! `outbound.allow`: the hosts and networks to which this service may send requests although they are not public.
 
 use std::net::IpAddr;
 

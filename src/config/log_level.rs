@@ -9,9 +9,9 @@ const OURS: &str = "mintmark";
 
 /// A checked `log.level`, like `info,mintmark::http=warn`.
 ///
-/// A level without a module applies to Mintmark's own modules; libraries log from `warn` up. A library that is named may log
-/// from `info` up. `debug` and `trace` are refused for libraries, because some then log the bytes that they transport, which
-/// could include a secret.
+/// A level without a module applies to Mintmark's own modules; libraries log from `warn` up, or less if the level is stricter.
+/// A library that is named may log from `info` up. `debug` and `trace` are refused for libraries, because some then log the
+/// bytes that they transport, which could include a secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogLevel {
     text: String,
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn a_text_without_a_level_or_with_a_malformed_module_is_refused() {
         for bad in [
             "",
             "loud",

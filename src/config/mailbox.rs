@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_read_with_and_without_a_name() {
+    fn an_address_is_read_with_and_without_a_name_and_other_texts_are_refused() {
         let parsed = |text: &str| Mailbox::parse(text).map(|mailbox| (mailbox.name, mailbox.address));
         let expect = |name: Option<&str>| Ok((name.map(str::to_owned), "a@b.example".to_owned()));
         assert_eq!(parsed("a@b.example"), expect(None));

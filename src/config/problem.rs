@@ -1,4 +1,4 @@
-//! Why the settings are refused: every problem at once, each with its key, the reason and what to do.
+//! Why the settings are refused: all problems together, each with its key, the reason and what to do.
 
 use std::fmt;
 

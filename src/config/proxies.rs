@@ -27,8 +27,8 @@ impl TrustedProxies {
 
     /// The address a request came from: `peer` unless that is a trusted proxy; otherwise, from the right end of
     /// `X-Forwarded-For` (the values of all its header lines, in order of appearance), the first address that is not
-    /// a trusted proxy. `None`, the unknown address, if an entry on the way is not an address, such as an empty one or
-    /// `unknown`. IPv4-mapped IPv6 is folded to IPv4.
+    /// a trusted proxy, or the leftmost one if all are. `None`, the unknown address, if an entry on the way is not an address,
+    /// such as an empty one or `unknown`. IPv4-mapped IPv6 is folded to IPv4.
     pub fn client_ip<'a>(
         &self,
         peer: IpAddr,

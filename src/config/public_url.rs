@@ -1,5 +1,6 @@
 //! The issuer identifier (RFC 8414 §2): the `iss` of every token, which all verifiers compare byte for byte. So it is
-//! accepted only in its normal form, and no later code has to normalise it.
+//! accepted only in its normal form, and no later code has to normalise it. Other URLs of a server (`server.management_url`,
+//! `--remote`) are read as this type too.
 
 use std::fmt;
 
@@ -9,7 +10,8 @@ use reqwest::Url;
 const SERVED: [&str; 9] =
     [".well-known", "console", "docs", "healthz", "metrics", "oauth2", "openapi.yaml", "readyz", "v1"];
 
-/// `server.public_url`, checked: `https` (or `http` on a loopback host), no userinfo, query, fragment or trailing slash.
+/// `server.public_url` or another URL of a server, checked: `https` (or `http` on a loopback host), no userinfo, query,
+/// fragment or trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
     text: String,
@@ -31,7 +33,7 @@ impl PublicUrl {
             return refuse("it is not a URL", "Write it like https://tokens.example.com");
         };
         if !matches!(url.scheme(), "http" | "https") {
-            return refuse("an issuer is an https URL", "Write it like https://tokens.example.com");
+            return refuse("it is not an https URL", "Write it like https://tokens.example.com");
         }
         let loopback = url.host_str().is_some_and(is_loopback_host);
         if url.scheme() == "http" && !loopback {
@@ -41,16 +43,13 @@ impl PublicUrl {
             );
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return refuse("an issuer has no user name and no password", "Remove the part before the @");
+            return refuse("it contains a user name or a password", "Remove the part before the @");
         }
         if text.contains(['?', '#']) {
-            return refuse(
-                "an issuer has no query and no fragment (RFC 8414)",
-                "Remove the ? or # and everything after it",
-            );
+            return refuse("it has a query or a fragment", "Remove the ? or # and everything after it");
         }
         if text.ends_with('/') {
-            return refuse("an issuer must not end with a slash", "Remove the slash at the end");
+            return refuse("it ends with a slash", "Remove the slash at the end");
         }
         let path = url.path().trim_end_matches('/');
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
@@ -69,7 +68,7 @@ impl PublicUrl {
         let normal = url.as_str().trim_end_matches('/');
         if normal != text {
             return Err((
-                "verifiers compare the issuer byte for byte, so it must be in its normal form".to_owned(),
+                "it is not in its normal form, and verifiers compare the issuer byte for byte".to_owned(),
                 format!("Write it as {normal}"),
             ));
         }
@@ -154,7 +153,7 @@ mod tests {
         for (text, reason) in [
             ("", "not a URL"),
             ("tokens.example.com", "not a URL"),
-            ("ftp://tokens.example.com", "an issuer is an https URL"),
+            ("ftp://tokens.example.com", "not an https URL"),
             ("http://tokens.example.com", "not loopback"),
             ("http://localhost.example.com", "not loopback"),
             ("http://127.0.0.1.example.com", "not loopback"),

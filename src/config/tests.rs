@@ -91,7 +91,7 @@ fn later_texts_override_earlier_ones() {
 }
 
 #[test]
-fn everything_wrong_is_listed_at_once() {
+fn all_problems_are_listed_together() {
     let file = "colour = 1\n[server]\nlisten = \"here\"\nworkers = \"many\"\npublic_url = \"http://h.example\"\nlissten = \"x\"\n\
                 [database]\nurl = \"mysql://h\"\n[tokens]\nsigning_alg = \"HS256\"\n[tls]\n[server.workers2]\nx = 1\n";
     let env = [("MINTMARK__LOG__LEVEL", "loud"), ("MINTMARK__LOG__LEVL", "info"), ("MINTMARK__SERVER", "x")];
@@ -124,7 +124,7 @@ fn everything_wrong_is_listed_at_once() {
 }
 
 #[test]
-fn types_are_not_converted() {
+fn a_value_of_another_type_or_in_another_case_is_refused() {
     for (file, key) in [
         ("server.workers = \"2\"", "server.workers"),
         ("server.workers = 2.0", "server.workers"),
@@ -177,7 +177,7 @@ fn ranges_are_inclusive() {
 }
 
 #[test]
-fn contradictions_are_refused() {
+fn invalid_values_and_contradictions_are_refused_with_the_reason() {
     for (file, key, reason) in [
         ("console.second_factor = \"sometimes\"", "console.second_factor", "is not a valid value"),
         (
@@ -348,7 +348,7 @@ fn white_space_at_the_end_of_a_value_does_not_count() {
 }
 
 #[test]
-fn the_console_has_an_origin() {
+fn the_console_has_the_origin_of_the_issuer_or_of_the_management_listener() {
     for (file, origin) in [
         ("server.public_url = \"https://t.example/tenant\"", "https://t.example"),
         ("server.management_listen = \"127.0.0.1:8081\"", "http://127.0.0.1:8081"),

@@ -9,7 +9,7 @@ use crate::issuance::{GrantError, Rehearsal};
 use crate::model::refusal::Refusal;
 use crate::model::secret::SecretFault;
 
-/// One check.
+/// One check: its outcome, and a sentence about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Check {
     pub(super) outcome: Outcome,
@@ -49,7 +49,7 @@ fn check(outcome: Outcome, text: impl Into<String>) -> Check {
     Check { outcome, text: text.into() }
 }
 
-/// All checks, in the order in which a token request meets them.
+/// One check for each step of a token request, in their order.
 pub(super) fn of(rehearsal: &Rehearsal) -> Vec<Check> {
     let Rehearsal { trial, grant, has_key } = rehearsal;
     let mut checks = Vec::new();
@@ -79,10 +79,13 @@ pub(super) fn of(rehearsal: &Rehearsal) -> Vec<Check> {
         Some(other) => check(Outcome::Failed, other.as_str().replace('_', " ")),
     });
     checks.push(if trial.allowed_ips.is_empty() {
-        check(Outcome::Passed, "This client accepts calls from any address.")
+        check(Outcome::Passed, "This client may call from any address.")
     } else {
         let networks: Vec<String> = trial.allowed_ips.iter().map(|network| shown(*network)).collect();
-        check(Outcome::NotTested, format!("Not tested from here: this client accepts {}.", listed(&networks)))
+        check(
+            Outcome::NotTested,
+            format!("Not tested from here: this client may call only from {}.", listed(&networks)),
+        )
     });
     checks.push(match grant {
         Ok(granted) => {
@@ -90,7 +93,8 @@ pub(super) fn of(rehearsal: &Rehearsal) -> Vec<Check> {
                 || "never expires".to_owned(),
                 |seconds| format!("is valid for {}", moment::span(seconds)),
             );
-            check(Outcome::Passed, format!("The client gets a token for {} that {lifetime}.", granted.scope.replace(' ', ", ")))
+            let scope = granted.scope.replace(' ', ", ");
+            check(Outcome::Passed, format!("The client may have a token for {scope} that {lifetime}."))
         }
         Err(GrantError::NeverExpiresNotAllowed) => check(
             Outcome::Failed,
@@ -115,7 +119,7 @@ fn fault_text(fault: SecretFault) -> &'static str {
             "The secret has white space or a line end before or after it. Paste it without."
         }
         SecretFault::Length => "The secret is not complete, or something was added. It has 53 characters.",
-        SecretFault::Alphabet => "The secret has a character that no secret has. Copy it again.",
+        SecretFault::Alphabet => "A character after mms_ is no letter or digit. Copy the secret again.",
         SecretFault::Checksum => "The secret has a wrong character. Copy it again.",
     }
 }

@@ -137,7 +137,7 @@ fn expiry(form: &Form) -> Result<Value, Problem> {
     }
 }
 
-/// The broken rules of the service as problems of the fields.
+/// The field errors of the service as problems at the fields of the form.
 pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     for FieldError { pointer, detail } in errors {

@@ -88,7 +88,7 @@ fn id_of(field: &str, index: usize) -> String {
     if index == 0 { field.to_owned() } else { format!("{field}-{index}") }
 }
 
-/// The fields from top to bottom.
+/// The fields that can have a problem, from top to bottom.
 const FIELDS: [&str; 15] = [
     "label",
     "products",
@@ -157,7 +157,13 @@ pub(super) fn expirations(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
         |end| format!("In the token the end reads {end}, since many programs need a date."),
     );
     let (hint, is_disabled) = if !workspace.never_expires_allowed {
-        (format!("The workspace {} does not allow it. A platform administrator can.", workspace.name), true)
+        (
+            format!(
+                "The workspace {} does not allow it. A platform administrator can change that.",
+                workspace.name
+            ),
+            true,
+        )
     } else if !around.products.is_empty()
         && around.products.iter().all(|product| !product.never_expires_allowed)
     {
@@ -206,7 +212,7 @@ pub(super) fn ways(typed: &Form) -> Vec<Choice> {
     ]
 }
 
-/// Permissions on Mintmark itself. The operator cannot tick those that they do not hold.
+/// Permissions on Mintmark itself. The operator cannot tick those that they do not hold, but can untick them.
 pub(super) fn permissions(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
     let hints = [
         (Permission::Manage, "creates and changes what is in its workspace"),
@@ -258,7 +264,7 @@ pub(super) fn active(typed: &Form, is_new: bool) -> Vec<Choice> {
     }
     for (value, name, hint) in [
         ("many", "Any number", ""),
-        ("number", "At most a number", "a token beyond it revokes the oldest"),
+        ("number", "At most a number", "if the client requests more, the oldest is revoked"),
         ("replace", "One", "a new token revokes the one before it"),
     ] {
         choices.push(Choice {

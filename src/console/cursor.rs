@@ -1,5 +1,5 @@
-//! Pages of a list: the position at which the next page begins, as text in an address. The text has a MAC over the list and
-//! the operator, so that it works only for this list and this operator.
+//! Pages of a list: the position at which the next page begins, as text in an address. The text has a MAC over the position,
+//! the list and the operator, so that it works only for this list and this operator.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,7 +21,7 @@ pub(super) fn seal(signed_in: &SignedIn, list: &str, after: &str) -> String {
 /// The position that an address carries; `None` for the first page.
 ///
 /// # Errors
-/// 400 for the text of another list or another operator.
+/// 400 for any other text, such as that of another list or another operator.
 pub(super) fn open(signed_in: &SignedIn, list: &str, cursor: &str) -> Result<Option<String>, Stop> {
     if cursor.is_empty() {
         return Ok(None);
@@ -38,7 +38,7 @@ pub(super) fn open(signed_in: &SignedIn, list: &str, cursor: &str) -> Result<Opt
         Stop::new(
             StatusCode::BAD_REQUEST,
             "This page of the list does not exist",
-            "The address belongs to another list or another filter. Go back to the first page.",
+            "The address was made for another list, another filter or another account, or is not whole. Go back to the first page.",
         )
     })
 }

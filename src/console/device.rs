@@ -45,7 +45,7 @@ mod tests {
     use super::device;
 
     #[test]
-    fn browsers_and_systems_have_names() {
+    fn a_user_agent_becomes_a_browser_on_a_system_or_an_unknown_device() {
         let mozilla = "Mozilla/5.0";
         for (agent, name) in [
             (

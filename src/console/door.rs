@@ -20,7 +20,7 @@ use crate::vault::random::Random;
 pub struct Door {
     pub(super) services: Arc<Services>,
     pub(super) random: Random,
-    /// The path of the console, `/console` or below the path of the issuer. All links begin with it.
+    /// The path of the console, `/console` or below the path of the issuer. All links within the console begin with it.
     pub(super) base: String,
     /// Scheme, host and port, as the `Origin` of a form sent from a page of the console.
     pub(super) origin: String,
@@ -86,8 +86,8 @@ impl Door {
         format!("{}{path}", self.base)
     }
 
-    /// Where to go after sign-in: `next` if it is a path of the console, else its first page. Anything else could lead
-    /// to another site.
+    /// Where to go after sign-in: `next` if it is a path of the console that [`next_path`] accepts, else the start page of the
+    /// console. Any other address could lead to another site.
     pub(super) fn after_sign_in(&self, next: &str) -> String {
         next_path(&self.base, Some(next))
     }

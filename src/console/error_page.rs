@@ -1,4 +1,4 @@
-//! The error page: what the console answers with when a handler returns a `Stop`.
+//! The reply of the console if a handler fails: an error page, or the redirect of a `Stop`.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;

@@ -6,6 +6,7 @@ pub(super) use super::event_names::Names;
 pub(super) use super::facts::facts;
 use super::facts::member;
 use super::moment::count;
+use super::pages::deliveries::what;
 use crate::model::audit::{Action, AuditEvent};
 use crate::model::delivery::Channel;
 
@@ -27,7 +28,7 @@ pub(super) fn action_name(action: Action) -> &'static str {
         Action::SecretCreated => "Client secret added",
         Action::SecretShown => "Secret, token or setup link shown",
         Action::SecretDeleted => "Client secret deleted",
-        Action::SecretFirstUsed => "Client secret used first, or from a new network",
+        Action::SecretFirstUsed => "Client secret used for the first time, or from a new network",
         Action::SecretExpiring => "Client secret will expire",
         Action::ClientExpiring => "API client will end",
         Action::TokenExpiring => "Access token will expire",
@@ -57,8 +58,8 @@ pub(super) fn action_name(action: Action) -> &'static str {
         Action::WebhookDeleted => "Webhook deleted",
         Action::WebhookKeysReplaced => "Keys of a webhook replaced",
         Action::WebhookDisabled => "Webhook disabled because it fails",
-        Action::DeliveryFailed => "Mail or webhook given up",
-        Action::DeliveryResent => "Mail or webhook sent again",
+        Action::DeliveryFailed => "Mail or webhook request given up",
+        Action::DeliveryResent => "Mail or webhook request queued again",
     }
 }
 
@@ -84,23 +85,23 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         None if event.target == UNKNOWN => "an unknown account".to_owned(),
         None => or(text("email"), &event.target),
     };
-    let of_platform = |noun: &str| format!("{noun} {}", or(text("name"), &event.target));
+    let with_name = |done: &str| format!("{done} {}", or(text("name"), &event.target));
     let revoked = |before: &str| match number("revoked_tokens") {
         0 => before.to_owned(),
         tokens => format!("{before}; {} revoked with it", count(tokens, "token")),
     };
     let status = status_change(event);
     match action {
-        Action::ProductCreated => of_platform("created the product"),
+        Action::ProductCreated => with_name("created the product"),
         Action::ProductUpdated => format!("changed the product {}: {}", event.target, changed(event)),
-        Action::ProductDeleted => of_platform("deleted the product"),
-        Action::WorkspaceCreated => of_platform("created the workspace"),
+        Action::ProductDeleted => with_name("deleted the product"),
+        Action::WorkspaceCreated => with_name("created the workspace"),
         Action::WorkspaceUpdated => match status {
             Some("suspended") => format!("suspended the workspace {}", event.target),
             Some(_) => format!("made the workspace {} active again", event.target),
             None => format!("changed the workspace {}: {}", event.target, changed(event)),
         },
-        Action::WorkspaceDeleted => of_platform("deleted the workspace"),
+        Action::WorkspaceDeleted => with_name("deleted the workspace"),
         Action::ClientCreated => format!("created {client}"),
         Action::ClientUpdated => match status {
             Some("disabled") => format!("disabled {client}"),
@@ -183,11 +184,15 @@ fn secret_shown(event: &AuditEvent, client: &str, operator: &str) -> String {
 /// Which delivery an event is about.
 fn delivery(event: &AuditEvent) -> String {
     let text = |name: &str| event.detail.get(name).and_then(Value::as_str).unwrap_or_default();
-    let noun = if text("channel") == Channel::Mail.as_str() { "the mail" } else { "the webhook request" };
-    format!("{noun} about {} to {}", text("kind"), or(text("recipient"), "all contacts"))
+    let subject = what(text("kind"));
+    if text("channel") == Channel::Mail.as_str() {
+        format!("the mail \u{201c}{subject}\u{201d} to {}", or(text("recipient"), "all contacts"))
+    } else {
+        format!("the request \u{201c}{subject}\u{201d} to the webhook {}", text("recipient"))
+    }
 }
 
-/// Events that change nothing: a first use, or a reminder that something will end.
+/// Events that change nothing: the first use of a secret, a use from a new network, or a reminder that something will end.
 fn use_or_reminder(action: Action, client: &str, detail: &Map<String, Value>) -> String {
     let text = |name: &str| detail.get(name).and_then(Value::as_str).unwrap_or_default();
     let is_first = detail.get("is_first").and_then(Value::as_bool).unwrap_or_default();

@@ -133,7 +133,8 @@ impl SignedIn {
         self.choices(extent.workspace_id(), false).await
     }
 
-    /// The operator as a caller in the first of their workspaces; a platform administrator as a caller everywhere.
+    /// The operator as a caller in the first of their workspaces that is not suspended; a platform administrator as a caller
+    /// everywhere.
     ///
     /// # Errors
     /// 403 if all their workspaces are suspended, 404 if they have none.

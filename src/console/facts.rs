@@ -1,11 +1,11 @@
-//! What an audit event changed, as lines of name and value, in the words of the forms.
+//! The details of an audit event, such as the old and new values of a change, as lines of a name and a value, in words.
 
 use serde_json::Value;
 
 use super::moment::span;
 use crate::model::audit::AuditEvent;
 
-/// The facts of an event as lines of name and value.
+/// The details of an event as lines of a name and a value.
 pub(super) fn facts(event: &AuditEvent) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     for (name, value) in &event.detail {

@@ -1,4 +1,5 @@
-//! Reads a form that a browser sent: `application/x-www-form-urlencoded`, at most 64 KiB.
+//! Reads a form that a browser sent: `application/x-www-form-urlencoded`, at most 64 KiB. Also writes it, to
+//! keep it as a draft.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -22,7 +23,8 @@ impl Form {
     /// Reads the body of a request.
     ///
     /// # Errors
-    /// 415, 413, 408, or 400 for what no browser sends.
+    /// 415 for another media type or a compressed body, 413 above 64 KiB, 408 if the body is too slow, and 400 if the body is
+    /// incomplete, has bytes that are no text, or has more than 1000 fields.
     pub(super) async fn read(
         door: &Door,
         request: &HttpRequest,
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_browser_sends_is_refused() {
+    fn bytes_that_are_no_text_and_too_many_fields_are_refused() {
         for bad in [&b"a=%ff"[..], b"a=%00", b"%c0%80=a"] {
             assert!(Form::parse(bad).is_err(), "{bad:?}");
         }

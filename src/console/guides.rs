@@ -95,7 +95,7 @@ fn oracle_database(values: &Values<'_>) -> Guide {
         code: format!(
             "DECLARE\n  req  UTL_HTTP.REQ;\n  resp UTL_HTTP.RESP;\n  body VARCHAR2(100) := 'grant_type=client_credentials';\n  line VARCHAR2(32767);\nBEGIN\n  req := UTL_HTTP.BEGIN_REQUEST('{token_url}', 'POST', 'HTTP/1.1');\n  UTL_HTTP.SET_AUTHENTICATION(req, '{client_id}', '{secret}');\n  UTL_HTTP.SET_HEADER(req, 'Content-Type', 'application/x-www-form-urlencoded');\n  UTL_HTTP.SET_HEADER(req, 'Content-Length', LENGTH(body));\n  UTL_HTTP.WRITE_TEXT(req, body);\n  resp := UTL_HTTP.GET_RESPONSE(req);\n  UTL_HTTP.READ_TEXT(resp, line);\n  UTL_HTTP.END_RESPONSE(resp);\n  DBMS_OUTPUT.PUT_LINE(JSON_VALUE(line, '$.access_token'));\nEND;"
         ),
-        note: "The database needs an ACL for the host (DBMS_NETWORK_ACL_ADMIN) and a wallet with the certificate of its issuer.",
+        note: "The database needs an ACL for the host (DBMS_NETWORK_ACL_ADMIN) and a wallet with the certificate of the CA that issued the certificate of the host.",
         ..guide("oracle-database", "Oracle Database (UTL_HTTP)", "PL/SQL that gets a token:")
     }
 }

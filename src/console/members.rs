@@ -67,7 +67,7 @@ mod tests {
             FieldError::new("/url", "is not a URL"),
             FieldError::new("/name", "is required"),
         ];
-        let said = |form: &Form, url: &str| {
+        let assert_problems = |form: &Form, url: &str| {
             let expected = [
                 Problem::of("name", "Name is required."),
                 Problem::of("role", "Role is not a workspace."),
@@ -76,8 +76,8 @@ mod tests {
             ];
             assert_eq!(problems(&errors, &fields, form), expected);
         };
-        said(&Form::from([("url", "ftp:")]), "URL is not a URL.");
-        said(&Form::from([("url", " ")]), "Enter the URL.");
-        said(&Form::default(), "Enter the URL.");
+        assert_problems(&Form::from([("url", "ftp:")]), "URL is not a URL.");
+        assert_problems(&Form::from([("url", " ")]), "Enter the URL.");
+        assert_problems(&Form::default(), "Enter the URL.");
     }
 }

@@ -1,10 +1,10 @@
 //! The console: HTML under `/console`, for people who administer API clients in a browser. The server renders all pages;
 //! everything except passkeys works without scripts.
 //!
-//! A page is a file of `pages`: its handlers read the request, call one use case, and fill a view of a template. A GET
-//! takes `session::SignedIn`, a POST takes `session::Submitted`, which has checked the form's token and where the form
-//! came from. Before sign-in the two are `visitor::Visitor` and `visitor::VisitorForm`. An error becomes a
-//! [`stop::Stop`], which [`finish`] renders as a page that says the next step.
+//! The pages are in `pages`, `account`, `sign_in` and `setup`. Their handlers read the request, call the services, and fill the
+//! view of a template. A GET takes `session::SignedIn`, a POST takes `session::Submitted`, which has checked the form's token
+//! and where the form came from. Before sign-in the two are `visitor::Visitor` and `visitor::VisitorForm`. An error becomes a
+//! [`stop::Stop`], which [`finish`] turns into a page that says the next step, or into a redirect.
 
 pub(crate) mod account;
 pub mod assets;
@@ -54,7 +54,7 @@ pub use door::Door;
 pub use sign_in::oidc::Providers;
 use stop::Stop;
 
-/// Middleware of `/console`: renders errors as pages, and adds the headers that protect every page.
+/// Middleware of `/console`: turns errors into pages or redirects, and adds the headers that protect every reply.
 ///
 /// # Errors
 /// Those of `next`.

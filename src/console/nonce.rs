@@ -1,4 +1,4 @@
-//! The nonce of a form that creates something: 128 random bits, bound by a MAC to the session and to what is created. The reply
+//! The nonce of a form that creates something: 128 random bits, bound by a MAC to the session and to a [`UseCase`]. The reply
 //! is saved under the nonce, so that the form creates one thing, however often it is sent.
 
 use base64::Engine as _;

@@ -25,7 +25,7 @@ const FIELDS: [Field; 4] = [
     field("roles", "Roles"),
 ];
 
-/// A workspace, and the role in it.
+/// A workspace, and the roles of the operator in it.
 pub(super) struct Place {
     pub(super) id: String,
     pub(super) name: String,
@@ -62,7 +62,7 @@ fn roles(form: &Form) -> Vec<Role> {
     roles.into_iter().collect()
 }
 
-/// The broken rules of the service as problems of the fields.
+/// The field errors of the service as problems at the fields of the form.
 pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
     let mut problems = members::problems(errors, &FIELDS, form);
     if roles(form).is_empty() {
@@ -92,7 +92,7 @@ pub(super) fn form_of(operator: &Operator) -> Form {
     form
 }
 
-/// The workspaces of the form: the first [`LISTED_MAX`] of all, and those in which a role is typed.
+/// The workspaces of the form: the first [`LISTED_MAX`] without that of the platform, and those in which the form has a role.
 pub(super) async fn places(signed_in: &SignedIn, reader: &Reader, typed: &Form) -> Result<Places, Stop> {
     let found = signed_in.door.services.tenants.workspaces(reader, &Page::first(LISTED_MAX)).await?;
     let mut left: BTreeSet<Role> =

@@ -92,7 +92,7 @@ impl Shell {
         self.frame.as_ref().map_or("", |frame| &frame.csrf)
     }
 
-    /// With a page above this one.
+    /// Adds a page above this one, below those that were added before.
     #[must_use]
     pub(super) fn below(mut self, name: impl Into<String>, href: impl Into<Option<String>>) -> Self {
         self.crumbs.push(Crumb { name: name.into(), href: href.into() });
@@ -134,7 +134,7 @@ pub(super) fn has_problem(problems: &[Problem], field: &str) -> bool {
 /// The reply with a rendered page.
 ///
 /// # Errors
-/// 503 if the template fails, which it does not.
+/// 503 if the template fails.
 pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Stop> {
     let html = template.render().map_err(|error| {
         tracing::error!(%error, "a page could not be rendered");

@@ -1,4 +1,5 @@
-//! What is sealed when a client, a secret or a token is created, for the page that shows it once.
+//! What is sealed when a client, a secret or a token is created: the page that shows it can be loaded again until the operator
+//! confirms it, or ten minutes have passed.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,7 @@ use crate::clients::{CreatedClient, CreatedSecret};
 use crate::issuance::GeneratedToken;
 use crate::model::client::ApiClient;
 
-/// What is shown once. `Debug` is not derived, so that it is not printed.
+/// What the page shows. `Debug` is not derived, so that no secret is printed.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub(super) enum Shown {

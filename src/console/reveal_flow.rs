@@ -67,7 +67,7 @@ pub(super) async fn once<T>(
     }
 }
 
-/// The nonce of a form, or a new one if the form was made for another session.
+/// The nonce of a form, or a new one if the form has none that was made for this session and this use case.
 ///
 /// # Errors
 /// 503 without random numbers.

@@ -1,7 +1,7 @@
 //! Who is signed in: a GET takes [`SignedIn`], a POST takes [`Submitted`], which has also checked the form.
 //!
-//! Each request gets a [`Caller`] for one workspace, with the current roles of the operator. Every rule of the services applies
-//! to this caller as to an API client with the same permissions.
+//! The services get a [`Caller`] for one workspace, or for all of a platform administrator, with the current roles of the
+//! operator. Every rule of the services applies to this caller as to an API client with the same permissions.
 
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
@@ -200,7 +200,7 @@ impl SignedIn {
     /// An API client that the operator may look at, in whichever of their workspaces it is.
     ///
     /// # Errors
-    /// 404 if it is in none of them.
+    /// 404 if it is in none of them, or in a suspended one.
     pub(super) async fn client(&self, client_id: &str) -> Result<OfClient, Stop> {
         let services = &self.door.services;
         if self.is_platform_admin() {
@@ -225,7 +225,7 @@ impl SignedIn {
     }
 }
 
-/// The address of the sign-in page, with the page to return to.
+/// The address of the sign-in page. For a GET it names the page to return to, unless that is the start page.
 fn to_sign_in(door: &Door, request: &HttpRequest) -> String {
     let here = request.uri().path_and_query().map_or("", |path| path.as_str());
     if *request.method() != Method::GET || here == door.base {

@@ -1,5 +1,5 @@
-//! `/console/setup/{token}`: the link by which an operator without a way to sign in sets one up. Opening the link changes
-//! nothing, since mail scanners open links; the form uses the link up.
+//! `/console/setup/{token}`: the link by which an operator sets up a way to sign in, in place of all that they had. Opening the
+//! link changes nothing, since mail scanners open links; setting up a way to sign in uses the link up.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -149,7 +149,7 @@ async fn setup_for(door: &Door, token: &str) -> Result<SetupFor, Stop> {
 fn does_not_work() -> Stop {
     Stop::gone(
         "This link does not work any more",
-        "It was used, replaced by a newer one, or is older than 24 hours. If you have set up a way to sign in, use that. Else ask a platform administrator for a new link; on the host, mintmark operators setup-link EMAIL prints one.",
+        "It may have been used or replaced by a newer one, it may be older than 24 hours, or your account may be disabled. If you have set up a way to sign in, use that. Else ask a platform administrator for a new link; on the host, mintmark operators setup-link EMAIL prints one.",
     )
 }
 

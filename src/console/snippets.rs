@@ -1,5 +1,5 @@
-//! Programs that get and check tokens, for the help page. Each is a file that runs as it is; only the address of the
-//! service is filled in.
+//! Programs that get and check tokens, for the help page. Each is a file in which only the address of the service is filled in.
+//! Client id, secret and token come from the environment, or are typed in by the reader.
 
 /// A program, as the page shows it.
 #[derive(Debug, Clone)]
@@ -37,13 +37,13 @@ const TOKEN: [File; 7] = [
     (
         "token-abap",
         "ABAP",
-        "The certificate of this service has to be in the PSE “SSL Client (Anonymous)”, transaction STRUST. Without code: an OAuth 2.0 client in transaction OA2C_CONFIG.",
+        "The certificate of this service has to be in the PSE “SSL Client (Anonymous)”, transaction STRUST. To get tokens without code, create an OAuth 2.0 client in transaction OA2C_CONFIG.",
         include_str!("snippets/token.abap"),
     ),
     (
         "token-oracle",
         "Oracle Database (UTL_HTTP)",
-        "The database needs a network ACL for this host (DBMS_NETWORK_ACL_ADMIN) and a wallet with the certificate of its issuer.",
+        "The database needs a network ACL for this host (DBMS_NETWORK_ACL_ADMIN) and a wallet with the certificate of the CA that issued the certificate of this host.",
         include_str!("snippets/token.sql"),
     ),
     (
@@ -78,7 +78,7 @@ const VERIFY: [File; 4] = [
     (
         "verify-python",
         "Python: check it offline",
-        "Reads the published keys and keeps them. A revoked token is accepted until its exp: to know earlier, read the status list that it names, or ask this service. Tokens that never expire are accepted: refuse those with never_expires if you do not want them.",
+        "Reads the published keys and keeps them. A revoked token is accepted until its exp: to know earlier, read the status list that the token names, or ask this service. Tokens that never expire are accepted: refuse those with never_expires if you do not want them.",
         include_str!("snippets/verify.py"),
     ),
     (
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_program_has_the_address_of_this_service() {
+    fn every_program_has_the_address_of_this_service_and_lines_that_fit() {
         let issuer = "https://auth.acme.example/tenant";
         let all = [token(issuer), verify(issuer)].concat();
         assert_eq!(all.len(), 11);

@@ -26,7 +26,7 @@ pub(super) fn of(record: &ClientRecord, workspace: &Workspace, now: UnixSeconds)
         return status("Suspended", "bad", since);
     }
     if let Some(at) = client.disabled_at {
-        return status("Disabled", "bad", format!("by an administrator, {}", moment::ago(now, at)));
+        return status("Disabled", "bad", moment::ago(now, at));
     }
     if let Some(at) = client.expires_at {
         if at <= now {
@@ -63,7 +63,9 @@ pub(super) fn active_tokens(client: &ApiClient) -> String {
     match client.active_tokens {
         ActiveTokens::Many => "Any number".to_owned(),
         ActiveTokens::AtMost(max) => {
-            format!("At most {max}: when this client has more than {max} tokens, the oldest is revoked")
+            format!(
+                "At most {max}: if the client requests more, the oldest is revoked. Tokens that an operator generates do not count"
+            )
         }
         ActiveTokens::Replace { grace_seconds: 0 } => "One: a new token revokes the one before it".to_owned(),
         ActiveTokens::Replace { grace_seconds } => {
@@ -72,7 +74,7 @@ pub(super) fn active_tokens(client: &ApiClient) -> String {
     }
 }
 
-/// What a client may do, in one sentence.
+/// What a client may do, and until when, in words.
 pub(super) fn sentence(client: &ApiClient, product_names: &[String]) -> String {
     let mut opens = product_names.to_vec();
     if !client.permissions.is_empty() {

@@ -106,7 +106,7 @@ impl Stop {
         )
     }
 
-    /// A page for a status that something outside the console answered with.
+    /// The page for an error that is no [`Stop`], such as a path or a query that actix cannot read.
     pub(super) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(),

@@ -15,7 +15,7 @@ const RETRY_AFTER_MAX: i64 = 86_400;
 
 /// The seconds from the failure of attempt number `attempt` to the next attempt; `None` if it was the last. `chance` is a
 /// random number. It lengthens the delay by up to a fifth, so that deliveries that failed together are not all tried again
-/// together. The other side may ask for a longer delay by `retry_after`.
+/// together. The other side may ask for a longer delay by `retry_after`, which `chance` lengthens by up to a minute.
 pub fn delay(attempt: i64, retry_after: Option<i64>, chance: u32) -> Option<i64> {
     let regular = *DELAYS.get(usize::try_from(attempt).ok()?)?;
     let spread = regular / 5 * i64::from(chance % 1_001) / 1_000;
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_makes_it_later_by_a_fifth_at_most() {
+    fn chance_lengthens_a_delay_by_a_fifth_at_most() {
         for (attempt, regular) in (0..).zip(DELAYS) {
             for chance in [0, 1, 500, 999, 1_000, 1_001, u32::MAX] {
                 let seconds = delay(attempt, None, chance).unwrap();
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_side_may_ask_for_more_but_not_for_less_nor_for_too_much() {
+    fn the_other_side_may_ask_for_a_longer_delay_up_to_a_day_and_not_for_a_shorter_one() {
         assert_eq!(delay(1, Some(0), 0), Some(5));
         assert_eq!(delay(1, Some(-9), 0), Some(5));
         assert_eq!(delay(1, Some(120), 0), Some(120));

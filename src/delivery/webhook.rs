@@ -14,7 +14,7 @@ use crate::webhooks::Webhooks;
 
 /// How long a receiver has to answer.
 const TIME_MAX: Duration = Duration::from_secs(15);
-/// How much of a reply is stored.
+/// How much of a reply is stored, in bytes.
 const REPLY_MAX: usize = 1024;
 
 /// Sends webhooks.
@@ -142,6 +142,7 @@ mod tests {
 
     #[test]
     fn the_receiver_says_when_to_try_again() {
+        // Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110 §5.6.7.
         const NOW: i64 = 784_111_777;
         for (text, asked) in [
             ("120", Some(120)),

@@ -71,7 +71,8 @@ impl Worker {
         })
     }
 
-    /// Sends until `stop` is true, then finishes what is being sent. Deliveries that this process queues are sent at once.
+    /// Sends until `stop` is true, then finishes what is being sent. When this process queues a delivery, the worker looks for
+    /// due deliveries at once.
     pub async fn run(&self, stop: watch::Receiver<bool>) {
         let (claimed, mut to_send) = mpsc::channel(AT_ONCE);
         let sending = async {

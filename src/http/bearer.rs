@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_at_most_one_token_in_one_header() {
+    fn a_token_is_read_only_from_a_single_header_with_the_bearer_scheme() {
         for (lines, read) in [
             (&[][..], Bearer::Missing),
             (&[&b"Bearer a.b.c"[..]][..], Bearer::Token("a.b.c")),

@@ -1,4 +1,4 @@
-//! Reads the body of a request up to a limit of size and time, and checks its media type and charset.
+//! Reads the body of a request up to a limit of size and time, and checks its encoding, media type and charset.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -58,8 +58,8 @@ async fn whole(
     timeout(time, body).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
-/// Polls `work` twice; `None` if it is not done by then. Between the polls the connection passes on the bytes that it has
-/// received after the headers.
+/// Polls `work` at most twice; `None` if it is not done by then. Between the polls the connection passes on the bytes that it
+/// has received after the headers.
 pub(super) async fn at_once<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut is_first = true;
     poll_fn(|context| match work.as_mut().poll(context) {
@@ -88,7 +88,7 @@ async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, BodyError
             return Err(BodyError::TooLarge);
         }
         if body.is_empty() {
-            // Usually there is one chunk, which needs no copy.
+            // Usually there is one chunk. It is copied only if its buffer is still used for other bytes.
             body = BytesMut::from(chunk);
         } else {
             body.extend_from_slice(&chunk);

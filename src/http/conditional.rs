@@ -13,7 +13,7 @@ pub(crate) fn version_tag(version: i64) -> String {
 /// The content of `If-Match`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum IfMatch {
-    /// Any version.
+    /// Any version: the header is `*`, or there is none.
     Any,
     /// One of these versions. A weak tag counts too, although `If-Match` requires the strong comparison (RFC 9110 §13.1.1):
     /// a proxy that compresses replies makes tags weak, and the version of a record does not depend on the encoding.
@@ -35,7 +35,7 @@ impl IfMatch {
 
 /// The beginning of a public reply that may be cached.
 pub(crate) struct Cacheable {
-    /// With status and caching headers set.
+    /// With the status, the headers for caching and `Access-Control-Allow-Origin` set.
     pub(crate) builder: HttpResponseBuilder,
     /// Whether the client has it already, so that no body follows.
     pub(crate) is_not_modified: bool,
@@ -64,7 +64,7 @@ impl Cacheable {
         if let Ok(etag) = HeaderValue::from_str(etag) {
             builder.insert_header((header::ETAG, etag));
         }
-        // Browsers of any origin may read it: it is public and the same for everyone.
+        // Scripts of any origin may read the reply: it is public and the same for everyone.
         builder.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
         Self { builder, is_not_modified }
     }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn if_match_names_versions() {
+    fn if_match_allows_any_version_or_those_it_names_and_other_content_is_malformed() {
         let versions = |versions: &[i64]| IfMatch::Versions(versions.to_vec());
         for (lines, expected) in [
             (&[][..], IfMatch::Any),

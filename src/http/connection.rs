@@ -1,8 +1,8 @@
-//! The state of a connection, shared by the server that reads its bytes and the layer that answers its requests: what it is
-//! doing, and the body of the request that is being answered.
+//! The state of a connection: what it is doing, and the body of the request that is being answered. The server, which reads
+//! the bytes, and the layer [`unread_body`](super::unread_body), through which every request passes, share this state.
 //!
-//! The body stays here until a handler reads it. If no handler does, [`unread_body`](super::unread_body) reads it, on every
-//! route.
+//! The body stays here until a handler reads it. If no handler reads it to its end, on any route, `unread_body` reads and
+//! discards a small one, and otherwise closes the connection after the reply.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -42,7 +42,7 @@ pub(super) enum Body {
     None,
     /// It has not been read to its end.
     Unread(Payload),
-    /// It was refused: too large, too slow, or broken. The rest of it is not waited for.
+    /// It is not read any further, for example because it is too large or too slow. The connection ends after the reply.
     Refused(Payload),
 }
 
@@ -78,7 +78,8 @@ impl Connection {
         self.body.take()
     }
 
-    /// Keeps a body. While it is kept, the server reads no more of it, and ends the connection after the reply.
+    /// Keeps a body: an unread one until [`unread_body`](super::unread_body) takes it, a refused one until the connection ends,
+    /// since actix-http would read a dropped body to its end.
     pub(super) fn keep_body(&self, body: Body) {
         self.body.set(body);
     }

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 /// What is wrong with a JSON text, and where. It does not quote the text, which may contain a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JsonError {
-    /// It is not UTF-8.
+    /// The text is not UTF-8.
     NotUtf8,
     /// An object names a member twice, found at this line and column.
     Twice(usize, usize),
-    /// It is not JSON, or is nested too deep, found at this line and column.
+    /// The text is not JSON, or is nested too deep, found at this line and column.
     NotJson(usize, usize),
 }
 
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ambiguous_json_is_refused() {
+    fn malformed_ambiguous_and_too_deep_json_is_refused_and_other_json_is_read() {
         for bad in [
             "",
             " ",

@@ -1,7 +1,7 @@
 //! What the HTTP doors (`oauth`, `manage`, `console`) share: reading a body ([`body`], [`json`]) and a bearer token
 //! ([`bearer`]), conditional requests and replies that may be cached ([`conditional`]), content negotiation
 //! ([`negotiate`]), `Retry-After`, the sender of a request ([`peer`]), the state of a connection ([`connection`]), and bodies
-//! that no handler reads ([`unread_body`]). It does not depend on any service.
+//! that no handler reads ([`unread_body`]). This module does not depend on any service.
 
 pub(crate) mod bearer;
 pub(crate) mod body;

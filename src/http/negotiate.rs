@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_sent_on_request() {
+    fn gzip_is_taken_if_it_is_acceptable_and_identity_is_not_preferred() {
         for (accept, takes) in [
             ("gzip", true),
             ("GZIP", true),

@@ -1,8 +1,8 @@
 //! The claims of an access token as JSON (RFC 9068 §2.2).
 //!
 //! The names and the order of the claims are those of the verifier's `ClaimsRef`; a test compares the two. Most of the text
-//! is the same in many tokens: what depends only on the issuer is written once for all tokens, and what depends only on the
-//! grant is written once for each grant.
+//! is the same in many tokens: what depends only on the issuer is written once for all tokens, and the claims of all that a
+//! client is granted are written once, when its `Offer` is made.
 
 use crate::model::clock::UnixSeconds;
 use crate::model::grant::GrantClaims;

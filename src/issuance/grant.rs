@@ -182,12 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn more_than_granted_is_refused() {
+    fn a_scope_that_is_malformed_or_not_granted_is_refused_and_the_first_short_names_are_listed() {
         let refused = |names: &str| Err(GrantError::ScopeNotGranted(names.into()));
         assert_eq!(scope_and_audience("gst other", &[]), refused("other"));
         assert_eq!(scope_and_audience("b GST gst a b", &[]), refused("b GST a"));
         assert_eq!(scope_and_audience("gst\t", &[]), Err(GrantError::MalformedScope));
-        // Scope tokens that are longer than any scope token of this service are not named, and not all of the others.
+        // Scope tokens that are longer than any scope token of this service are not named. Of many shorter ones, only
+        // the first are named.
         assert_eq!(scope_and_audience(&"x".repeat(65), &[]), refused(""));
         let many: Vec<String> = (0..100).map(|n| format!("scope-{n:02}")).collect();
         let Err(GrantError::ScopeNotGranted(names)) = scope_and_audience(&many.join(" "), &[]) else {
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn resources_select_an_empty_scope_and_must_match_a_requested_one() {
+    fn resources_select_the_scope_if_none_is_requested_and_must_match_a_requested_one() {
         assert_eq!(scope_and_audience("", &["https://gst"]).unwrap().0, "gst");
         assert_eq!(
             scope_and_audience("", &["https://gst", "https://h/products"]).unwrap().0,
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_keeps_the_caps_and_the_expiry_of_the_client() {
+    fn a_lifetime_stays_within_the_caps_and_the_expiry_of_the_client() {
         let offer = offer();
         let of = |scope: &str| select(&offer, scope, &[]).unwrap();
         let never = TokenExpiry::Never {};

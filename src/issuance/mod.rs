@@ -3,6 +3,9 @@
 //! `grant` decides what the client gets, `claims` writes the claims as JSON, and `Issuer::issue` does the steps in order. A
 //! token that expires soon is usually stateless: issuing it writes nothing. Any other token is recorded, and its row is
 //! durable before the token is returned.
+//!
+//! The module also generates tokens for administrators, verifies tokens that were issued here, and signs introspection
+//! responses and status lists.
 
 mod claims;
 mod generate;

@@ -78,7 +78,10 @@ fn check_expiry(expiry: TokenExpiry, client: &Credentials, grant: Option<&Grant>
     match expiry {
         TokenExpiry::After { seconds } if !(*LIFETIME_RANGE.start()..=own).contains(&seconds) => errors.add(
             "/token_expiry/seconds",
-            format!("must be from {} to {own}, the API client's token_expiry", LIFETIME_RANGE.start()),
+            format!(
+                "must be from {} to {own}, the longest lifetime of the API client's tokens",
+                LIFETIME_RANGE.start()
+            ),
         ),
         TokenExpiry::After { seconds } => {
             if let Some(cap) = cap.filter(|cap| seconds > *cap) {

@@ -18,9 +18,10 @@ use mintmark_verifier::claims::FAR_EXP;
 pub struct Rehearsal {
     /// The result of the authentication.
     pub trial: Trial,
-    /// What a token would carry, or why there would be none.
+    /// What a token would carry if the authentication succeeds, or why there would be none.
     pub grant: Result<WouldIssue, GrantError>,
-    /// Whether there is a key to sign the token; true if there would be no token.
+    /// Whether there is a key to sign the token. If `grant` is an error, no key is looked for and this is true, so that a
+    /// missing key is not reported as a second reason.
     pub has_key: bool,
 }
 
@@ -69,8 +70,8 @@ impl Issuer {
         Ok(Rehearsal { trial, grant, has_key })
     }
 
-    /// About how many characters a token of a client within reach has: a field that stores tokens may be too short. `None` if
-    /// no token could be granted or signed now.
+    /// About how many characters a token of a client within reach has. Pages show the number, because a field in which another
+    /// system stores the token may be too short. `None` if no token could be granted or signed now.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
@@ -98,7 +99,8 @@ impl Issuer {
                 exp,
                 jti: JTI,
                 never_expires: lifetime == Lifetime::Never,
-                // Most numbers have as many digits as these.
+                // An index has at most six digits. The list of a recorded token is not known yet, but its number usually has as
+                // many digits as that of the client's list.
                 slot: Some(Slot { list: client.slot.map_or(1, |slot| slot.list), idx: 100_000 }),
             },
         );

@@ -84,7 +84,8 @@ impl Caller {
     }
 }
 
-/// A caller that may read within its reach. Made from a [`Caller`] that holds `mintmark:read`, and in no other way.
+/// A caller that may read within its reach. `TryFrom` makes it from a [`Caller`] that holds `mintmark:read`, and each
+/// [`Manager`] contains one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reader(Caller);
 
@@ -112,8 +113,8 @@ impl Deref for Reader {
     }
 }
 
-/// A caller that may change records within its reach, and so may read them. Made from a [`Caller`] that holds
-/// `mintmark:manage`, and in no other way.
+/// A caller that may change records within its reach, and so may read them. `TryFrom` makes it from a [`Caller`] that holds
+/// `mintmark:manage`. A person at the command line needs no check, since they may do everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manager(Reader);
 
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_needs_its_permission() {
+    fn a_reader_and_a_manager_are_made_only_with_their_permission() {
         for (permissions, reads, manages) in [
             (&[][..], false, false),
             (&[Permission::Introspect][..], false, false),

@@ -1,4 +1,4 @@
-//! Why a use case failed. Each door maps it once to what its users read.
+//! Why a use case failed. Each door has one place that maps it to what its users read.
 
 use thiserror::Error;
 
@@ -20,7 +20,7 @@ pub enum Error {
     /// Other records do not allow the change; the text says what to do first.
     #[error("{0}")]
     Conflict(String),
-    /// Fields break their rules; all of them are listed.
+    /// Fields break their rules; all of them are listed, or the first 500.
     #[error("{} invalid: {}", if .0.len() == 1 { "a field is" } else { "fields are" }, .0.iter().map(|i| format!("{} {}", i.pointer, i.detail)).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<FieldError>),
     /// Values that are valid but not supported by this version; refused rather than accepted and ignored.
@@ -77,7 +77,7 @@ pub(crate) fn scope(permissions: &[Permission]) -> String {
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         match error {
-            // Another request changed a record that this one refers to, or that refers to this one.
+            // Another change was first: a row exists already, is still referred to, or refers to one that was deleted.
             StorageError::Conflict(_) => Self::Conflict(
                 "another request changed the record at the same time: read it again, then repeat the change"
                     .to_owned(),

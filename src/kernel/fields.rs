@@ -1,4 +1,4 @@
-//! Reads the members of a JSON object by type and reports every bad one at once (docs/management-api.md).
+//! Reads the members of a JSON object by type, and collects the errors of all bad ones for one reply (docs/management-api.md).
 //!
 //! In a new record and in a merge patch (RFC 7396), an absent member, `null` and a value mean different things. The code
 //! of each kind of record checks the rules beyond the type, and adds its errors to the same list.
@@ -119,7 +119,8 @@ impl Fields<'_> {
         texts
     }
 
-    /// An object: members that `read` does not ask for are refused. `None` from `read` means that it noted why.
+    /// An object: members that `read` does not ask for are refused. If `read` returns `None`, it has added an error, and the
+    /// object counts as absent.
     pub(crate) fn object<T>(
         &mut self,
         name: &'static str,
@@ -239,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_bad_members_are_noted_at_once() {
+    fn one_reading_notes_every_bad_member_and_returns_what_can_be_read() {
         let body = json!({
             "s": 1, "i": "1", "f": 1.5, "b": 0, "l": ["a", 1, null], "p": {"k": 1, "a/b": [], "n": null},
             "o": {"in": [], "more": 1}, "x": 1, "a/b": 1, "t.k.l": "v", "t.": null,
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_member_null_and_a_value_are_distinguished() {
+    fn an_absent_member_null_and_a_value_differ_and_a_number_beyond_64_bits_becomes_the_nearest() {
         let body = json!({"null": null, "text": "", "big": u64::MAX, "low": -1e300, "float": 60.0, "pairs": {"a": "b", "c": null}});
         let ((), errors) = Fields::read(&body, |fields| {
             assert_eq!(fields.string("absent"), Member::Absent);

@@ -5,6 +5,6 @@ use serde_json::Value;
 
 /// A record as its JSON object.
 pub(crate) fn to_json(record: &(impl Serialize + ?Sized)) -> Value {
-    // Records are objects of texts, numbers and lists, which always have a JSON form.
+    // This cannot fail: no record has a map whose keys are not strings.
     serde_json::to_value(record).unwrap_or_default()
 }

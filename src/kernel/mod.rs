@@ -1,7 +1,7 @@
 //! What every service shares: storage, clock, random numbers, subkeys and the policy from the settings; and the types that
 //! services and doors have in common: the caller ([`Caller`]) and its permissions ([`Reader`], [`Manager`]), errors
-//! ([`Error`]), the expected version ([`Precondition`]), how JSON objects are read (`Fields`) and written (`to_json`), and the
-//! clock of rate limiters (`Ticks`).
+//! ([`Error`]) and their form for users ([`Problem`]), the expected version ([`Precondition`]), how JSON objects are read
+//! (`Fields`) and written (`to_json`), and the clock of rate limiters (`Ticks`).
 
 mod access;
 mod error;
@@ -37,7 +37,7 @@ pub(crate) use ticks::Ticks;
 /// What a sealed setup link is bound to, in addition to the id of its operator.
 const SETUP_LINK_MAIL: &[u8] = b"mail with a setup link";
 
-/// What services share. Each service has it, but no door, so that doors use the storage only through services.
+/// What services share. Every service holds it. No door does, so that doors use the storage only through services.
 #[derive(Debug)]
 pub struct Kernel {
     pub(crate) storage: Storage,
@@ -69,7 +69,7 @@ impl Kernel {
         Ok(URL_SAFE_NO_PAD.encode(self.subkeys.seal_reply(&self.random, &context, url.as_bytes())?))
     }
 
-    /// Opens what [`Kernel::seal_setup_link`] sealed for the same operator; `None` if it is something else.
+    /// Opens what [`Kernel::seal_setup_link`] sealed for the same operator; `None` if it cannot be opened.
     pub(crate) fn open_setup_link(&self, operator_id: &str, sealed: &str) -> Option<Zeroizing<String>> {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let url = self.subkeys.open_reply(&[SETUP_LINK_MAIL, operator_id.as_bytes()], &sealed).ok()?;

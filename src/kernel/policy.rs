@@ -17,7 +17,7 @@ pub struct Policy {
     pub jwks_max_age_seconds: i64,
     /// How long a new signing key is published before it signs, in seconds.
     pub key_pending_seconds: i64,
-    /// Age at which keys of the expiring class are rotated, in days; `None` for only by hand.
+    /// Age at which keys of the expiring class are rotated, in days; `None` if only an administrator rotates them.
     pub key_rotate_every_days: Option<i64>,
     /// For how long tokens are issued while the database does not answer, in seconds.
     pub serve_stale_seconds: i64,
@@ -29,7 +29,7 @@ pub struct Policy {
     pub console_url: String,
     /// Whether there is a server for mails (`smtp.url`).
     pub sends_mail: bool,
-    /// Whether a password needs a second factor.
+    /// Whether an operator who signs in with a password needs a second factor.
     pub second_factor_required: bool,
 }
 

@@ -28,7 +28,7 @@ pub enum Kind {
     NotFound,
     /// The path does not have this method.
     MethodNotAllowed,
-    /// Other records do not allow it.
+    /// Other records, or a request at the same time, do not allow the change.
     Conflict,
     /// The condition of `If-Match` is false.
     PreconditionFailed,
@@ -36,7 +36,7 @@ pub enum Kind {
     RequestTimeout,
     /// The body is over its limit.
     PayloadTooLarge,
-    /// The body has another type, or is encoded.
+    /// The path does not accept the media type, charset or encoding of the body.
     UnsupportedMediaType,
     /// The idempotency key was used with another body.
     IdempotencyKeyReused,
@@ -89,12 +89,12 @@ pub struct Problem {
     pub kind: Kind,
     /// What is wrong and what to do.
     pub detail: String,
-    /// The fields that break a rule.
+    /// The fields that the problem is about, if there are any.
     pub errors: Vec<FieldError>,
 }
 
 impl Problem {
-    /// A problem of a kind; `detail` says what to do.
+    /// A problem of a kind; `detail` says what is wrong and what to do.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), errors: Vec::new() }
     }
@@ -128,7 +128,7 @@ impl Problem {
 }
 
 impl From<Error> for Problem {
-    /// Leaves out the cause if something is unavailable: the cause is for the log, or for a person on the machine.
+    /// Leaves out why the storage or the cryptography failed: that is for the log, or for a person on the machine.
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound(what) => {

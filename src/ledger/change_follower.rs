@@ -2,9 +2,10 @@
 //! when the counter was last confirmed.
 //!
 //! A background job polls every [`POLL_MILLIS`]. A request that finds the last confirmation older than [`FRESH_MILLIS`]
-//! polls itself, so a change made in another process takes effect within a second even if the background job is late.
-//! After [`STALE_MILLIS`] without an answer, the caches are no longer trusted. A poll may take [`POLL_LIMIT`]; when it
-//! fails, all requests that wait for it fail too, so that they do not queue up while the database hangs.
+//! polls itself. So while the database answers, a change made in another process takes effect within a second even if the
+//! background job is late. After [`STALE_MILLIS`] without an answer, the caches are no longer trusted. A poll may take
+//! [`POLL_LIMIT`]. When it fails, the requests that wait for it do not poll again, so that they do not queue up while the
+//! database hangs.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub const POLL_MILLIS: u64 = 400;
 const POLL_LIMIT: Duration = Duration::from_millis(1_500);
 /// How old a confirmation may be before a request polls by itself.
 const FRESH_MILLIS: i64 = 900;
-/// How long a request waits for the poll of another request before it uses what is in memory.
+/// How long a request waits for the poll of another request before it uses what is in memory, if that may still be used.
 const POLL_WAIT: Duration = Duration::from_secs(1);
 /// How old a confirmation may be before requests are refused.
 const STALE_MILLIS: i64 = 5_000;
@@ -36,8 +37,8 @@ pub enum Freshness {
     Stale(i64),
 }
 
-/// Proof that the change counter was confirmed for this request, so that the cached clients and keys can be trusted. Only
-/// [`Ledger::confirm`] creates one.
+/// Proof that the change counter was confirmed recently enough for this request, so that the cached clients and keys can be
+/// trusted. Only [`Ledger::confirm`] creates one.
 #[derive(Debug, Clone, Copy)]
 pub struct Confirmed(());
 
@@ -139,8 +140,8 @@ impl Ledger {
         if age <= STALE_MILLIS { Freshness::Confirmed } else { Freshness::Stale(age) }
     }
 
-    /// Makes sure that memory is at most a second behind, polling if it must. On the hot path this only reads two clocks and
-    /// two atomics.
+    /// How fresh memory is. If the last confirmation is older than about a second, this polls first. Otherwise, on the hot
+    /// path, it only reads two clocks and two atomics.
     pub async fn freshness(&self) -> Freshness {
         if self.confirmed_millis_ago() <= FRESH_MILLIS {
             return Freshness::Confirmed;
@@ -156,7 +157,8 @@ impl Ledger {
             || Box::pin(self.refresh(millis)).await == Freshness::Confirmed
     }
 
-    /// Polls, and reports memory as stale if it was not confirmed within the last `stale_millis`.
+    /// Polls, unless another request has just done so, and reports memory as stale if it was not confirmed within the last
+    /// `stale_millis`.
     #[cold]
     async fn refresh(&self, stale_millis: i64) -> Freshness {
         // Another request may be polling already. Its answer may miss a change made after it asked, so it counts only if

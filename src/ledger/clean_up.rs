@@ -23,9 +23,9 @@ const DAY: i64 = 86_400;
 const BATCH: u32 = 500;
 
 impl Ledger {
-    /// Erases secrets that the console has shown for long enough. Deletes, in small batches, expired saved replies, the
-    /// oldest entries of the change log, deliveries that were sent or given up long ago, the entries of audit events older
-    /// than `audit.keep_days`, and old checkpoints of the audit trail except the last one of each day.
+    /// Erases secrets that the console has shown for long enough. Deletes the oldest entries of the change log, old checkpoints
+    /// of the audit trail except the last one of each day, and, in small batches, expired saved replies, deliveries that were
+    /// sent or given up long ago, and the entries of audit events older than `audit.keep_days`.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before the error stays deleted.

@@ -2,11 +2,11 @@
 //! it was set.
 //!
 //! With a wrong clock, tokens would be issued that others refuse; if it is far ahead, data that is still needed would be
-//! deleted, and keys that should sign would be retired. So beyond [`SKEW_MAX_MILLIS`] no token is issued and no key is
-//! created, and after a leap nothing is deleted and no key is created until [`LEAP_WAIT_MILLIS`] have passed.
+//! deleted, and keys that should sign would be retired. So beyond [`SKEW_MAX_MILLIS`] no token is issued. Also, beyond that and
+//! for [`LEAP_WAIT_MILLIS`] after a leap, no job deletes anything, and no key is created or retired.
 //!
-//! A serving process writes its time to the database at least once a minute: the last instant. The next start compares its
-//! clock with it.
+//! About once a minute a serving process writes its time to the database, unless its clock is doubtful: the last instant. The
+//! next start compares its clock with it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -86,8 +86,9 @@ impl Clocks {
         match (before.abs() > SKEW_MAX_MILLIS, ahead.abs() > SKEW_MAX_MILLIS) {
             (false, true) => tracing::error!(
                 ahead_seconds = ahead / 1000,
-                "the clock of this machine differs from that of the database by more than 30 seconds: nothing is issued \
-                 and no signing key is made until they agree. Check the time synchronisation (NTP) of both machines"
+                "the clock of this machine differs from that of the database by more than 30 seconds: until they agree, no \
+                 token is issued, nothing is deleted and no signing key is made. Check the time synchronisation (NTP) of both \
+                 machines"
             ),
             (true, false) => {
                 tracing::info!("the clock of this machine agrees with that of the database again");

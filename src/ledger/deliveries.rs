@@ -1,5 +1,5 @@
-//! Reads what is sent by mail and to webhooks, and lets what was given up be sent again. [`super::record`] queues mails in
-//! the transaction of each change.
+//! Lists what is sent by mail and to webhooks, lets what was given up be sent again, and deletes what was queued for a deleted
+//! webhook. [`super::record`] queues mails, and [`super::fan_out`] requests to webhooks, in the transaction of each change.
 
 use serde_json::json;
 

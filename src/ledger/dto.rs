@@ -21,7 +21,8 @@ struct EventDto<'a> {
     detail: &'a Map<String, Value>,
 }
 
-/// An event as in the management API, but without its place in the trail, which it has only after the commit. For webhooks.
+/// An event in the form that webhooks get: without its place in the trail, which it has only after the commit, and without its
+/// entry. The management API adds both ([`Recorded`]).
 impl Serialize for AuditEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let dto = EventDto {

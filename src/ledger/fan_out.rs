@@ -1,4 +1,5 @@
-//! Queues what webhooks are sent: an event for each webhook that wants it, in the transaction of the change.
+//! Queues what webhooks are sent: events and changed status lists, in the transaction of the change, and checkpoints of the
+//! audit trail; each for every webhook that wants it.
 
 use std::collections::BTreeSet;
 
@@ -135,13 +136,13 @@ impl Ledger {
     }
 }
 
-/// Whether a webhook gets an event. A failed request to a webhook is reported by mail, not to webhooks.
+/// Whether a webhook gets an event. That a request to a webhook is given up is reported by mail, not to webhooks.
 fn wants(listener: &Listener, event: &AuditEvent) -> bool {
     let is_within =
         listener.workspace_id == PLATFORM || event.workspace_id.as_deref() == Some(&*listener.workspace_id);
-    let is_own_failure = event.action == "delivery.failed"
+    let is_of_webhook = event.action == "delivery.failed"
         && event.detail.get("channel").and_then(Value::as_str) == Some(Channel::Webhook.as_str());
-    is_within && !is_own_failure && listener.events.include(&event.action)
+    is_within && !is_of_webhook && listener.events.include(&event.action)
 }
 
 /// The body of an event. If it is too long, the largest members of `detail` are left out, and `detail_omitted` names them: the

@@ -41,7 +41,7 @@ impl IdempotentRequest {
 pub enum SavedReply<R> {
     /// No reply: the request is new.
     None,
-    /// The reply, as it was read.
+    /// The reply, as the `read` of [`Ledger::saved_reply`] returned it.
     Reply(R),
     /// The reply to a request with another body.
     OtherBody,
@@ -59,11 +59,12 @@ impl<R> fmt::Debug for SavedReply<R> {
 
 /// How a creating use case saves the reply to its request.
 pub struct SaveReply<'a, T> {
-    /// The request it answers.
+    /// The request that the reply answers.
     pub request: &'a IdempotentRequest,
     /// Renders the reply about a created record as bytes.
     pub render: &'a dyn Fn(&T) -> Vec<u8>,
-    /// The record that the reply is about, if the console shows it once.
+    /// Returns the id of the created record. Only the console sets this: by the id it finds the secrets of a record that it
+    /// still shows ([`Ledger::unconfirmed`]).
     pub subject: Option<&'a dyn Fn(&T) -> String>,
 }
 

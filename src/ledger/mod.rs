@@ -1,5 +1,6 @@
-//! The ledger: what is written together with a change, in its transaction (audit event, mails, the saved reply),
-//! and the change counter with which every process keeps its caches up to date. For all other services.
+//! The ledger: what is written together with a change, in its transaction (audit event, mails, requests to webhooks, the saved
+//! reply), and the change counter with which every process keeps its caches up to date. Also the tree of the audit trail, and
+//! what a process knows of its clock and its database. For all other services.
 
 mod audit;
 mod cache;
@@ -39,7 +40,8 @@ use change_follower::ChangeFollower;
 use clocks::Clocks;
 use vitals::Vitals;
 
-/// Writes audit events, mails and saved replies, commits changes, and follows the change counter.
+/// Writes audit events, mails and saved replies, commits changes, follows the change counter, keeps the audit tree, and checks
+/// the clock and the database.
 #[derive(Debug)]
 pub struct Ledger {
     kernel: Arc<Kernel>,

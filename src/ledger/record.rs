@@ -1,4 +1,5 @@
-//! Writes the audit event of a change, and the mails to the client's contacts, in the transaction of the change.
+//! Writes the audit event of a change, and the mails to the client's contacts or to an operator, in the transaction of the
+//! change, and commits it.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -169,7 +170,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Queues the events of a change for webhooks, commits the change, and invalidates this process's caches.
+    /// Queues what webhooks are sent about a change, commits the change, and invalidates this process's caches.
     pub(crate) async fn commit(&self, mut tx: Tx) -> Result<(), Error> {
         self.fan_out(&mut tx).await?;
         let changes: Changes = tx.commit().await?;

@@ -27,16 +27,16 @@ pub enum Reveal {
     None,
     /// The reply.
     Shown {
-        /// The record it is about.
+        /// The record that the reply is about.
         subject: String,
         /// What [`Ledger::show`] opens.
         sealed: Box<SealedSecret>,
         /// When it was created.
         made_at: UnixSeconds,
     },
-    /// It was erased.
+    /// The reply was erased.
     Erased {
-        /// The record it was about.
+        /// The record that the reply was about.
         subject: String,
         /// When it was erased.
         at: UnixSeconds,
@@ -155,7 +155,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Stores a sealed draft. It replaces an earlier one of the same caller, use case and nonce.
+    /// Seals and stores a draft. It replaces an earlier one of the same caller, use case and nonce.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].

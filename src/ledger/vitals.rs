@@ -1,5 +1,5 @@
-//! Whether this process can write, follows the database, and has the schema that it needs. Jobs find this out; a probe is
-//! answered from memory.
+//! Whether this process can write, whether it follows the database, and whether the database has the schema that it needs;
+//! also what the metrics show of the database. Jobs find this out; probes and the metrics are answered from memory.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -9,13 +9,13 @@ use crate::model::clock::Clock;
 use crate::model::delivery::Channel;
 use crate::model::histogram::Counted;
 
-/// The longest time without a successful commit, in milliseconds. A process that had nothing to commit then commits a
-/// heartbeat.
+/// How often a process checks that it can write, in milliseconds. If it has committed nothing since the last check, it commits
+/// a heartbeat.
 pub const BEAT_MILLIS: u64 = 5_000;
 /// How long this process may wait to write before it is not ready, in milliseconds: another process may be making a long
 /// change.
 const WAIT_MAX_MILLIS: i64 = 15_000;
-/// The longest time between two writes of the last instant ([`super::clocks`]), in milliseconds.
+/// How old the last instant ([`super::clocks`]) may be, in milliseconds, before the next heartbeat writes it again.
 const INSTANT_MILLIS: i64 = 60_000;
 /// A day in seconds.
 const DAY: i64 = 86_400;
@@ -68,7 +68,8 @@ pub enum NotReady {
 }
 
 impl Ledger {
-    /// Commits a heartbeat unless another commit succeeded since the last call, and looks at the schema.
+    /// Looks at the schema, and commits a heartbeat unless another commit succeeded since the last call. About once a minute,
+    /// commits one in any case, to write the last instant, and counts what the metrics show.
     ///
     /// # Errors
     /// [`Error::Storage`] if the database does not answer or does not take the commit.
@@ -119,8 +120,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Of each channel: for how many seconds the oldest delivery waits (0: none does), and how many are given up, as counted in
-    /// the last minute.
+    /// Of each channel: for how many seconds the oldest delivery waits (0: none does), and how many are given up. Counted
+    /// about once a minute.
     pub fn backlogs(&self) -> [(Channel, i64, i64); 2] {
         let now = self.kernel.clock.now();
         let [mails, webhooks] = &self.vitals.backlogs;
@@ -131,7 +132,7 @@ impl Ledger {
         })
     }
 
-    /// How many client secrets expire within 7 and within 30 days, as counted in the last minute.
+    /// How many client secrets expire within 7 and within 30 days, counted about once a minute.
     pub fn secrets_expiring(&self) -> (i64, i64) {
         let (week, month) = &self.vitals.secrets_expiring;
         (week.load(Ordering::Acquire), month.load(Ordering::Acquire))

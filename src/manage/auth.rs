@@ -31,7 +31,8 @@ const SESSION_COOKIES: [&str; 2] = ["__Host-mintmark", "mintmark"];
 const REQUEST_ONE: &str = "request one with scope=mintmark:manage or scope=mintmark:read, without products";
 
 /// A request whose caller has the permission that its handler needs: `Authorized<Reader>` to read, `Authorized<Manager>`
-/// to change. The body has not been read yet; the body of a refused request is never read.
+/// to change. The body has not been read yet. That of a refused request is left to
+/// `http::unread_body`, which discards it or closes the connection.
 pub struct Authorized<C> {
     /// The caller.
     pub caller: C,
@@ -143,10 +144,10 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
             tracing::info!(reason = reason.as_str(), "refused an access token");
             return Err(invalid_token(match reason {
                 InactiveReason::ClientUnknown | InactiveReason::ClientInactive => {
-                    "The API client of the token is no longer active"
+                    "The API client of the token is deleted, disabled or expired, or its workspace is suspended: a new token does not help, so ask an administrator"
                 }
                 InactiveReason::Revoked | InactiveReason::GenerationEnded | InactiveReason::NotRecorded => {
-                    "The token was revoked: get a new one from this service"
+                    "The token was revoked or replaced, or this service has no record of it: get a new one from this service"
                 }
             }));
         }
@@ -166,7 +167,8 @@ fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
         return Err(invalid_request("Send the token in the Authorization header, never in the URL"));
     }
     match Bearer::of(request.headers()) {
-        // A page of another site could make a browser send the cookie along.
+        // The token and the session may belong to different callers. It must be clear who acts, so the console refuses such a
+        // request too.
         Bearer::Token(_) if has_session_cookie(request) => {
             Err(invalid_request("Send the token without the cookie of the console"))
         }

@@ -44,7 +44,7 @@ pub(crate) async fn read(
     let headers = request.headers();
     let media_types: &[&str] = if request.method() == Method::PATCH { &[MERGE_PATCH, JSON] } else { &[JSON] };
     let has_content_type = headers.contains_key(header::CONTENT_TYPE);
-    // Checked before the media type, since the encoding was applied last (RFC 9110 §8.4).
+    // Checked before the media type, since the client applied the encoding last (RFC 9110 §8.4).
     body::must_be_plain(headers).map_err(|error| refused(request.method(), error, TIME))?;
     if has_content_type && !has_type(headers, media_types) || !has_content_type && !optional {
         let wanted = if request.method() == Method::PATCH { ACCEPT_PATCH } else { JSON };

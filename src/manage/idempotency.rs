@@ -96,7 +96,7 @@ pub struct Running(Mutex<HashSet<Name>>);
 type Name = (String, String, String, String);
 
 impl Running {
-    /// Adds a request. `None` if the same request is already running.
+    /// Adds a request. `None` if one with the same [`Name`] is already running.
     fn enter(self: &Arc<Self>, name: Name) -> Option<RunningRequest> {
         let entered = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
         entered.then(|| RunningRequest { running: Arc::clone(self), name })
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_visible_ascii() {
+    fn a_key_is_sent_once_and_has_1_to_255_visible_ascii_characters() {
         let key_of = |value: &[u8]| {
             let value = header::HeaderValue::from_bytes(value).unwrap();
             let request = TestRequest::default().insert_header((IDEMPOTENCY_KEY, value)).to_http_request();

@@ -1,8 +1,8 @@
 //! The management API: JSON under `/v1` (`docs/management-api.md`). One file per resource, and files for what they share.
 //!
 //! A handler takes [`auth::Authorized`], which has a caller that may read or change; reads the body ([`body`]), query and
-//! page ([`page`]) and preconditions; calls one use case of the services; and writes JSON. Handlers that create something
-//! call [`idempotency::once`]. Errors become a [`problem`].
+//! page ([`page`]) and preconditions; calls one use case of the services; and writes the reply, mostly JSON. Handlers that
+//! create something call [`idempotency::once`]. Errors become a [`problem`].
 
 pub mod access_tokens;
 pub mod api_clients;
@@ -31,8 +31,8 @@ use crate::http::conditional::{none_match, version_tag};
 use crate::telemetry::request_id::RequestId;
 use problem::Problem;
 
-/// Middleware of `/v1`: adds the request id to problems, and `Cache-Control` to replies, so that shared caches do not
-/// store them.
+/// Middleware of `/v1`: adds the request id to problems, and `Cache-Control` to replies without it, so that shared caches do
+/// not store them.
 ///
 /// # Errors
 /// Only those of `next`.

@@ -1,5 +1,5 @@
 //! `/v1/operators`: the people who sign in to the console. For API clients of the workspace `platform` only. A setup link is
-//! only in the reply that creates it.
+//! in no reply but the one that creates it.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

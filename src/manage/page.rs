@@ -174,7 +174,7 @@ impl PageRequest {
             .map(|cursor| {
                 open(subkeys, &binding, &cursor).ok_or_else(|| {
                     Problem::parameter(
-                        "cursor belongs to another list, other filters or another caller: begin without a cursor",
+                        "cursor is damaged, or belongs to another list, other filters or another caller: begin without a cursor",
                     )
                 })
             })
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_known_and_sent_once() {
+    fn parameters_are_taken_by_name_and_unknown_repeated_or_too_many_ones_are_refused() {
         let mut taken = query("/v1/x?label=a%20b&force=true&since=2026-11-23T08:00:00+05:30").unwrap();
         assert_eq!(taken.take("label").as_deref(), Some("a b"));
         assert!(taken.flag("force").unwrap());
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_opens_only_its_own_list() {
+    fn a_cursor_opens_only_with_its_caller_list_filters_and_root_key() {
         let subkeys = RootKey::generate(&Random::new()).unwrap().subkeys();
         let bound = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect::<Vec<_>>();
         let here = bound(&["client:a", "/v1/products", "product", "gst"]);

@@ -1,6 +1,7 @@
 //! The error replies of the management API: problems (RFC 9457), with the headers that their status needs.
 //!
-//! Errors of the services become HTTP here. A problem says what helps the caller; the cause of a 503 is only in the log, once.
+//! Errors of the services become HTTP here. A problem says what helps the caller. Why the storage or the cryptography failed is
+//! only in the log.
 
 use std::fmt;
 
@@ -22,7 +23,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of a kind; `detail` says what to do.
+    /// A problem of a kind; `detail` says what is wrong and what to do.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         kernel::Problem::new(kind, detail).into()
     }
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_cause_of_a_503_is_not_in_the_reply() {
+    async fn the_cause_of_an_internal_failure_is_not_in_the_reply_but_retry_after_is() {
         let cause = Error::Crypto("secret cause".to_owned());
         let (status, body, headers) = read(cause.into()).await;
         assert_eq!(status, 503);

@@ -9,8 +9,8 @@ use super::clock::UnixSeconds;
 /// Who makes a change, for the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// `client:<client_id>` for the management API, `operator:<operator_id>` for the console, `cli:<user>` or `cli` for
-    /// the command line, `system` for scheduled work.
+    /// `client:<client_id>` for an API client, `operator:<operator_id>` for a person at the console, `cli:<user>` or `cli` for
+    /// the command line, `system` for the service itself, `unknown` for a refused sign-in.
     pub name: String,
     /// The request that made the change, as in `X-Request-Id`.
     pub request_id: Option<String>,
@@ -241,13 +241,13 @@ pub struct AuditEvent {
     pub actor: Actor,
     /// What happened, one of [`Action`]'s names.
     pub action: String,
-    /// The workspace; `None` for platform-wide records (products, signing keys).
+    /// The workspace; `None` for platform-wide records, such as products, signing keys and operators.
     pub workspace_id: Option<String>,
     /// The API client, if the change is about one.
     pub client_id: Option<String>,
-    /// The id of the changed record.
+    /// The id of the record that the event is about.
     pub target: String,
-    /// The facts of the change; never a secret, a token or a key.
+    /// The facts of the change; never a secret, a token or a private key.
     pub detail: Map<String, Value>,
 }
 

@@ -1,5 +1,5 @@
-//! The bytes of an entry of the audit tree: an event as compact JSON, written once and never again, so that anybody can
-//! hash them without knowing how they were made.
+//! The bytes of an entry of the audit tree: an event as compact JSON. They are stored as they were hashed, so that anybody can
+//! hash them again without knowing how they were made.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -39,7 +39,7 @@ pub fn entry_text(event: &AuditEvent, salt: [u8; 16], is_imported: bool) -> Stri
     members.to_string()
 }
 
-/// Reads the event of an entry; `None` if the text is not an entry, because its bytes were changed.
+/// Reads the event of an entry; `None` if the text is not an entry, for example because its bytes were changed.
 pub fn event_of(text: &str) -> Option<AuditEvent> {
     let mut members: Map<String, Value> = serde_json::from_str(text).ok()?;
     let optional = |members: &mut Map<String, Value>, name: &str| match members.remove(name)? {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_the_event_and_the_salt() {
+    fn an_entry_has_the_event_and_the_salt_and_a_damaged_one_is_not_read() {
         let Value::Object(detail) = json!({"label": "old ✓ \u{0}", "n": 1}) else { unreachable!() };
         let event = AuditEvent {
             event_id: "e1".to_owned(),

@@ -42,7 +42,7 @@ pub struct ApiClient {
     pub metadata: BTreeMap<String, String>,
     /// When it was disabled; `None` while active.
     pub disabled_at: Option<UnixSeconds>,
-    /// How many of its tokens are valid at a time.
+    /// How many of its recorded tokens are valid at a time.
     pub active_tokens: ActiveTokens,
     /// A counter that is incremented to revoke all its stateless tokens.
     pub generation: i64,
@@ -58,8 +58,8 @@ pub struct ApiClient {
     pub version: i64,
 }
 
-/// How many tokens of a client are active at a time. With [`ActiveTokens::AtMost`], tokens that an administrator generates do
-/// not count and are not revoked.
+/// How many recorded tokens of a client are active at a time. With [`ActiveTokens::AtMost`], tokens that an administrator
+/// generates do not count and are not revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActiveTokens {
     /// Any number.

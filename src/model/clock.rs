@@ -23,7 +23,7 @@ pub trait Clock: Send + Sync + Debug {
     /// never set, so durations are measured by it.
     fn monotonic_millis(&self) -> i64;
 
-    /// [`Clock::now_millis`] and [`Clock::monotonic_millis`] of one moment.
+    /// [`Clock::now_millis`] and [`Clock::monotonic_millis`], read together.
     fn both_millis(&self) -> (i64, i64) {
         (self.now_millis(), self.monotonic_millis())
     }
@@ -144,7 +144,8 @@ impl Clock for ManualClock {
     }
 }
 
-/// Writes an instant as RFC 3339 in UTC (`2026-11-23T08:00:00Z`).
+/// Writes an instant as RFC 3339 in UTC (`2026-11-23T08:00:00Z`). An instant before 1970 or after the year 9999 is written as
+/// the nearest one in between.
 pub fn to_rfc3339(at: UnixSeconds) -> String {
     OffsetDateTime::from_unix_timestamp(at.clamp(0, YEAR_9999))
         .ok()
@@ -157,7 +158,8 @@ pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
 
-/// Reads an HTTP date (RFC 9110 §5.6.7, `Sun, 06 Nov 1994 08:49:37 GMT`). `None` for any other text.
+/// Reads an HTTP date in the preferred format (RFC 9110 §5.6.7, `Sun, 06 Nov 1994 08:49:37 GMT`), or another date of RFC 2822.
+/// `None` for any other text.
 pub fn from_http_date(text: &str) -> Option<UnixSeconds> {
     OffsetDateTime::parse(text, &Rfc2822).ok().map(OffsetDateTime::unix_timestamp)
 }
@@ -193,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_round_trip_and_fractions_are_cut() {
+    fn instants_are_written_and_read_and_fractions_of_a_second_are_cut_off() {
         assert_eq!(to_rfc3339(1_790_000_000), "2026-09-21T14:13:20Z");
         assert_eq!(from_rfc3339("2026-09-21T14:13:20.999Z"), Some(1_790_000_000));
         assert_eq!(from_rfc3339("2026-09-21T19:43:20+05:30"), Some(1_790_000_000));

@@ -1,4 +1,5 @@
-//! A delivery: what is sent to one recipient about one event, by mail or as a webhook, and the results of its attempts.
+//! A delivery: what is sent to one recipient about an event, or about several of one kind, by mail or as a webhook, and the
+//! results of its attempts.
 
 use super::clock::UnixSeconds;
 use super::mail::MailKind;
@@ -43,9 +44,9 @@ pub struct NewDelivery {
     pub delivery_id: String,
     /// How it is sent.
     pub channel: Channel,
-    /// The type of the event, as on the wire.
+    /// The type of the event, as on the wire, or `summary`.
     pub kind: String,
-    /// A mail address, or the id of a webhook.
+    /// A mail address (empty: the contacts of the client), or the id of a webhook.
     pub recipient: String,
     /// The host that must not get too many requests at once: [`MAIL_HOST`], or host and port of the URL.
     pub host: String,

@@ -30,7 +30,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_set_removed_or_left() {
+    fn a_description_is_set_removed_or_left_and_a_refused_text_changes_nothing() {
         let text = |text: &str| Member::Value(text.to_owned());
         for (change, description) in [
             (Member::Absent, Some("old")),

@@ -35,7 +35,7 @@ impl TokenExpiry {
         }
     }
 
-    /// The inverse of [`TokenExpiry::seconds`], the form in which it is stored.
+    /// The inverse of [`TokenExpiry::seconds`], which is the form in which the lifetime is stored.
     pub fn from_seconds(seconds: Option<i64>) -> Self {
         seconds.map_or(Self::Never {}, |seconds| Self::After { seconds })
     }

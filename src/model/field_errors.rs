@@ -1,4 +1,4 @@
-//! The errors in the fields of a request, which are all reported in one reply.
+//! The errors in the fields of a request, which are reported together in one reply.
 
 /// One invalid field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ impl FieldError {
     }
 }
 
-/// How many errors are reported at once. Each new pointer is compared with all earlier ones, so without a limit a request
+/// How many errors are reported in one reply. Each new pointer is compared with all earlier ones, so without a limit a request
 /// with many errors would take quadratic time.
 const REPORTED_MAX: usize = 500;
 

@@ -104,12 +104,12 @@ fn json_array<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     texts.collect::<serde_json::Value>().to_string()
 }
 
-/// Everything a client may be granted, and the grant of all of it, which is the default of a request without a scope.
+/// Everything a client may be granted, and the grant that a request without a scope gets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Offer {
     /// Products by code, then permissions by name.
     pub parts: Box<[Grantable]>,
-    /// The grant of all of them.
+    /// The grant of all of `parts`.
     pub whole: Grant,
     /// The claims of `whole`.
     pub whole_claims: GrantClaims,

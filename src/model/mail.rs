@@ -1,4 +1,4 @@
-//! A mail to the contacts of an API client, or to an operator, as it is queued.
+//! A mail to a contact of an API client, or to an operator, as it is queued.
 
 use serde_json::{Map, Value};
 
@@ -128,10 +128,10 @@ pub struct Mail {
     pub kind: MailKind,
     /// The address of the recipient.
     pub recipient: String,
-    /// The client it is about; the operator for a mail about one.
+    /// The client that the mail is about, or the operator that it goes to.
     pub client_id: String,
-    /// The workspace of that client; `None` for a mail about an operator.
+    /// The workspace of that client; `None` for a mail to an operator.
     pub workspace_id: Option<String>,
-    /// The facts that the text needs; never a secret or a token.
+    /// The facts that the text needs; never a secret or a token in the clear. A setup link is sealed.
     pub facts: Map<String, Value>,
 }

@@ -6,7 +6,7 @@ pub enum Member<T> {
     /// Left out: stays as it is; a new record takes the default.
     #[default]
     Absent,
-    /// `null`: takes the default.
+    /// `null`: takes the default, or is refused if the member is required.
     Null,
     /// Takes this value.
     Value(T),

@@ -1,4 +1,5 @@
-//! The types that every other module uses: ids, workspaces, products, clients, secrets, keys, audit, mail, deliveries, time.
+//! The types that the other modules share: workspaces, products, clients, secrets, tokens, keys, operators, audit events,
+//! mails, deliveries, webhooks, usage, and smaller ones such as ids, texts and time.
 //!
 //! Data and rules, without random numbers, SQL or HTTP. Only `clock` reads the clock of the machine.
 

@@ -62,7 +62,7 @@ fn about(seconds: i64) -> String {
     }
 }
 
-/// A span exactly, in the largest unit that divides it: `1 hour`, `90 days`, `90 minutes`.
+/// A span exactly, in the largest unit that divides it: `1 hour`, `90 days`, `90 minutes`. 365 days are `1 year`.
 pub(crate) fn span(seconds: i64) -> String {
     match seconds {
         31_536_000 => "1 year".to_owned(),

@@ -33,7 +33,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn addresses_and_networks_are_read_in_canonical_form() {
+    fn addresses_and_networks_are_read_in_canonical_form_and_other_texts_are_refused() {
         for (text, read) in [
             ("203.0.113.7", "203.0.113.7/32"),
             ("203.0.113.0/24", "203.0.113.0/24"),

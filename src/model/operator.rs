@@ -15,7 +15,7 @@ use super::workspace::PLATFORM;
 pub enum Role {
     /// All permissions in every workspace.
     PlatformAdmin,
-    /// Manages the clients of one workspace.
+    /// Manages what belongs to one workspace, and introspects its tokens.
     WorkspaceAdmin(String),
     /// Reads what belongs to one workspace.
     WorkspaceViewer(String),
@@ -44,7 +44,7 @@ impl Role {
         self.workspace_id().unwrap_or(PLATFORM)
     }
 
-    /// The role of that name in that workspace; `None` for a name that is not one.
+    /// The role of that name in that workspace; `None` if no role has the name.
     pub fn of(name: &str, workspace_id: &str) -> Option<Self> {
         Some(match name {
             "platform_admin" => Self::PlatformAdmin,
@@ -178,7 +178,7 @@ impl Operator {
         self.status == OperatorStatus::Active
     }
 
-    /// The name of the sign-in provider that sets the roles; `None` if they are set here.
+    /// The name of the sign-in provider that sets the roles; `None` if administrators set them.
     pub fn role_provider(&self) -> Option<&str> {
         let source = self.role_source.as_deref()?;
         Some(source.strip_prefix("oidc:").unwrap_or(source))
@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_have_names_and_permissions() {
+    fn a_role_is_read_as_written_and_an_administrator_may_also_read() {
         for role in [
             Role::PlatformAdmin,
             Role::WorkspaceAdmin("acme".to_owned()),

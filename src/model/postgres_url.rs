@@ -1,7 +1,7 @@
 //! The URL of a PostgreSQL database: which parameters it may have.
 
 /// The parameters that the driver knows, besides `options[NAME]`. A parameter of another name may be a part of a password with
-/// an unescaped `&`.
+/// an unescaped `&`, so its name is neither shown nor logged.
 pub(crate) const PARAMETERS: [&str; 18] = [
     "application_name",
     "dbname",

@@ -36,7 +36,7 @@ pub fn is_product_code(code: &str) -> bool {
 }
 
 /// Whether `text` may be an audience: an absolute URI without a fragment (RFC 8707 §2, RFC 3986 §4.3), with
-/// characters of URIs only, at most 2000 of them. It is compared byte for byte, so there are no other rules.
+/// characters of URIs only, at most 2000 of them. Audiences are compared byte for byte, so there are no other rules.
 pub fn is_audience(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     text.len() <= 2000
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_code_has_only_its_characters_and_is_no_permission() {
+    fn a_product_code_has_1_to_64_allowed_characters_and_is_no_permission() {
         for good in ["gst", "e-invoicing", "a", "0.b_c:d", &"x".repeat(64)] {
             assert!(is_product_code(good), "{good}");
         }

@@ -1,4 +1,5 @@
-//! What a caller may access: everything, or one workspace. Every read of a tenant's data takes it.
+//! What a caller may access: everything, or one workspace. A read of a tenant's data for a caller takes it, or comes after a
+//! check of it.
 
 /// The part of the data a caller may see and change.
 #[derive(Debug, Clone, PartialEq, Eq)]

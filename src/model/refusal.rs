@@ -18,7 +18,7 @@ pub enum Refusal {
     MalformedSecret(SecretFault),
     /// There is no such client.
     UnknownClient,
-    /// The client has no such secret.
+    /// The client has no such secret, or the text does not begin like a secret.
     WrongSecret,
     /// The secret has expired.
     ExpiredSecret,
@@ -112,8 +112,8 @@ impl Refusal {
     pub fn message(self) -> &'static str {
         match self {
             Self::NoUsableCredentials => {
-                "The request carried no client id and secret. Enter both in the calling system, and let it send them in the \
-                 Authorization header (Basic) or in the body."
+                "The request has no client id and secret that can be read. Enter both in the calling system, and let it send \
+                 them in the Authorization header (Basic) or in the body."
             }
             Self::BasicNotEncoded => {
                 "The Authorization header has client_id:client_secret as plain text. Let the calling system encode it in \
@@ -141,7 +141,7 @@ impl Refusal {
             }
             Self::UnknownClient => {
                 "There is no API client with this id; it may have been deleted. Compare the client id in the calling system \
-                 with the one shown here."
+                 with the id of the client in Mintmark."
             }
             Self::WrongSecret => {
                 "The secret is not one of this client's; it may have been deleted. Compare its last four characters with \
@@ -165,15 +165,15 @@ impl Refusal {
                 "The request does not have the form that the endpoint requires. Correct it in the calling system."
             }
             Self::UnsupportedGrantType => {
-                "The calling system used another grant type. Set grant_type to client_credentials."
+                "The calling system sent a grant_type other than client_credentials. Set it to client_credentials."
             }
             Self::MalformedScope => {
                 "The scope has characters that no scope has. Write scope names with a space between them, or leave the field \
                  empty to get all that is granted."
             }
             Self::ScopeNotGranted => {
-                "The client asked for a scope that it is not granted. Add the product to the client, or leave the scope empty \
-                 in the calling system to get all that is granted."
+                "The client asked for a scope that it is not granted, or it is granted nothing. Add the product or the \
+                 permission to the client, or leave the scope empty in the calling system to get all that is granted."
             }
             Self::TargetNotGranted => {
                 "The client named a resource that is not an audience of the scope. Leave resource out in the calling system, \
@@ -251,7 +251,7 @@ impl Endpoint {
     }
 }
 
-/// One refused request. It never has a secret or a token in it.
+/// One refused request. It never has a whole secret or a token in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// UUIDv7.
@@ -270,7 +270,7 @@ pub struct Failure {
     pub detail: Option<String>,
     /// Where it came from, if that is known.
     pub source_ip: Option<String>,
-    /// The last four characters of the secret that was sent, if it has the form of one.
+    /// The last four characters of the secret that was sent, if it has the form of a client secret.
     pub secret_last_four: Option<String>,
     /// The request, as in `X-Request-Id`.
     pub request_id: String,

@@ -30,7 +30,7 @@ impl PlainSecret {
         Self(Zeroizing::new(text))
     }
 
-    /// The secret itself: to show once, or to compute its MAC.
+    /// The secret itself: to show it, or to compute its MAC.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -47,8 +47,8 @@ impl fmt::Debug for PlainSecret {
     }
 }
 
-/// Whether `text` has the form and checksum of a secret. Any other text is refused before anything is looked up or
-/// hashed.
+/// Whether `text` has the form and checksum of a secret. Any other text is refused before a client is looked up or a MAC is
+/// computed.
 pub fn is_well_formed(text: &str) -> bool {
     if text.len() != LEN || !text.starts_with(PREFIX) || !text.is_ascii() {
         return false;
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_secret_with_a_wrong_form_or_checksum_is_malformed() {
-        // CRC-32/ISO-HDLC's check value, so that scanners written elsewhere agree.
+        // The published check value of CRC-32/ISO-HDLC: secret scanners compute the checksum with other libraries.
         assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
         let secret = PlainSecret::from_random(&[0xab; 32]);
         let text = secret.expose();

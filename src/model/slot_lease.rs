@@ -33,7 +33,7 @@ impl<'a> ListKind<'a> {
     }
 }
 
-/// Slots of one list that are allocated together to one process, which uses each once or never.
+/// Slots of one list that are allocated together to one process, which uses each at most once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     list: i64,
@@ -62,6 +62,7 @@ impl Iterator for Lease {
     }
 }
 
+/// How many rounds the network has. Each changes one of the two parts of a position.
 const HALF_ROUNDS: u32 = 10;
 
 /// A permutation of the indices of a list, so that a slot does not reveal when its token was issued (draft-21 §12.4):
@@ -116,10 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn consecutive_slots_are_not_adjacent_in_the_list() {
+    fn few_consecutive_slots_lie_close_in_the_list_and_another_seed_gives_another_order() {
         let order: Vec<u32> = Lease::new(1, *b"0123456789abcdef", 0, 1000).map(|slot| slot.idx).collect();
         let near = order.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 1000).count();
-        // By chance about 15 of 999 lie within 1000 of each other.
+        // By chance about 15 of 999 lie within 1000 of each other; 60 is four times that.
         assert!(near < 60, "{near} of 999 pairs lie close");
         let other: Vec<u32> = Lease::new(1, *b"0123456789abcdeg", 0, 1000).map(|slot| slot.idx).collect();
         assert_ne!(order, other);

@@ -90,7 +90,8 @@ pub fn mark(bits: &mut [u8], first: u32, idx: u32, mark: Mark) -> bool {
     after != before
 }
 
-/// A part of a list with every slot revoked except those in `kept` (sorted), which stay as they are in `before`.
+/// A part of a list with every slot revoked except those in `kept`, which stay as they are in `before` (`None`: no slot of the
+/// part is marked). `kept` is sorted, and may have slots of other parts and lists.
 pub fn revoke_all_except(before: Option<&[u8]>, list: i64, part: u32, kept: &[Slot]) -> Vec<u8> {
     let first = part * SLOTS_PER_PART;
     let mut bits = vec![0b01_01_01_01; PART_BYTES];
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn kept_tokens_stay_and_all_others_are_revoked() {
+    fn kept_slots_stay_and_all_others_of_the_part_are_revoked() {
         let before = vec![0b10_00_00_00; PART_BYTES];
         let slot = |list, idx| Slot { list, idx };
         let kept = [slot(1, 4096), slot(2, 4095), slot(2, 4096), slot(2, 4103), slot(2, 8192)];

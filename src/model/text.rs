@@ -1,5 +1,5 @@
-//! Rules for names, labels and email addresses: nothing that could break a line, inject a header or change the reading
-//! direction where the text is shown later.
+//! Rules for names, labels, descriptions and email addresses: nothing that could inject a header or change the reading
+//! direction where the text is shown later, and line ends only in descriptions. [`shown`] makes any text fit for a mail.
 
 use std::ops::RangeInclusive;
 
@@ -17,7 +17,7 @@ const DOMAIN_LABEL_MAX: usize = 63;
 const NAME_LENGTH: RangeInclusive<usize> = 1..=200;
 
 /// Applies a change to a name or a label, which is required and has the JSON pointer `pointer`. White space at its ends is
-/// cut off. A name that breaks a rule is added to `errors`.
+/// cut off. For a name that breaks a rule, an error is added to `errors`.
 pub(crate) fn apply_name(
     pointer: &'static str,
     change: &Member<String>,
@@ -54,8 +54,8 @@ pub(crate) fn check_name(text: &str, length: RangeInclusive<usize>) -> Result<()
     Ok(())
 }
 
-/// `text` as it can be shown in a mail, whatever it contains: white space and line ends as single spaces, nothing that hides or
-/// changes the reading direction, and at most `max` characters; what is longer ends in an ellipsis.
+/// `text` as it can be shown in a mail, whatever it contains: white space and line ends as single spaces, no hidden characters
+/// and none that change the reading direction, and at most `max` characters; what is longer ends in an ellipsis.
 pub(crate) fn shown(text: &str, max: usize) -> String {
     let mut shown = String::new();
     let (mut length, mut is_after_space) = (0, false);
@@ -128,7 +128,7 @@ pub(crate) fn has_visible(text: &str) -> bool {
     })
 }
 
-/// Characters without width that could hide in a name: joiners and spaces of that kind, the soft hyphen, format and tag
+/// Characters without width that could hide in a name: zero-width joiners and spaces, the soft hyphen, format and tag
 /// characters (Unicode, `Default_Ignorable_Code_Point`).
 fn is_zero_width(c: char) -> bool {
     matches!(c,
@@ -138,7 +138,8 @@ fn is_zero_width(c: char) -> bool {
 }
 
 /// The rule for text of several lines: at most `max` characters including line ends (LF, CR LF, CR), otherwise the rule of
-/// [`check`], and no invisible characters except zero-width joiners, which Indic scripts and emoji need.
+/// [`check`], and no zero-width space, word joiner or byte order mark. Zero-width joiners are allowed, since Indic scripts and
+/// emoji need them.
 pub(crate) fn check_lines(text: &str, max: usize) -> Result<(), String> {
     let count = text.chars().count();
     if count > max {
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_several_lines_has_no_hidden_characters_but_line_ends() {
+    fn text_of_several_lines_may_have_line_ends_and_joiners_but_no_other_control_characters() {
         for good in ["", "a", "a\nb\r\nc\rd\n", "क्‍ष", "👩‍💻", &"ä".repeat(500)] {
             assert_eq!(check_lines(good, 500), Ok(()), "{good:?}");
         }

@@ -1,4 +1,4 @@
-//! How often clients got tokens and were refused, by hour and by day (UTC).
+//! How often clients got tokens and were refused, by hour and by day (UTC), and the networks that they were seen from.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ pub const HOUR: i64 = 3_600;
 /// The seconds of a day.
 pub const DAY: i64 = 86_400;
 
-/// The result of a request of a client.
+/// The result of a request of a client, as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It got a token.
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_have_names() {
+    fn an_outcome_is_read_by_its_name() {
         assert_eq!(Outcome::named("issued"), Some(Outcome::Issued));
         assert_eq!(Outcome::named("wrong_secret").map(Outcome::as_str), Some(Refusal::WrongSecret.as_str()));
         assert_eq!(Outcome::named("other"), None);

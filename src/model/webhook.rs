@@ -21,7 +21,7 @@ pub const WEBHOOK_TEST: &str = "webhook.test";
 /// Why a webhook is disabled and gets nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disabled {
-    /// Somebody disabled it.
+    /// An administrator disabled it.
     Administrator,
     /// Its receiver answered 410 Gone.
     Gone,
@@ -115,7 +115,7 @@ impl Events {
     }
 }
 
-/// The names of all events that webhooks get.
+/// The names of all events that a webhook can select: all except [`WEBHOOK_TEST`].
 pub fn event_names() -> impl Iterator<Item = &'static str> {
     Action::ALL.into_iter().map(Action::as_str).chain([STATUS_LIST_CHANGED, AUDIT_CHECKPOINT])
 }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_name_events() {
+    fn a_pattern_must_match_at_least_one_event() {
         for good in
             ["*", "client.*", "client.created", "access_tokens.*", "status_list.*", "audit.checkpoint"]
         {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn some_events_must_be_named() {
+    fn a_webhook_gets_the_usual_events_or_those_that_its_patterns_match() {
         for (events, event, included) in [
             (Events::Usual, "client.created", true),
             (Events::Usual, STATUS_LIST_CHANGED, false),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_read_as_written() {
+    fn a_reason_for_disabling_is_read_as_written() {
         for reason in [Disabled::Administrator, Disabled::Gone, Disabled::Failing] {
             assert_eq!(reason.as_str().parse(), Ok(reason));
         }

@@ -50,7 +50,7 @@ pub enum OAuthError {
     EncodedBody,
     /// 429: too many failures. The client may try again after this many seconds.
     TooManyFailures(u32),
-    /// 503: the database does not answer, or there is no key to sign with.
+    /// 503: the request could not be answered, mostly because the database does not answer or there is no key to sign with.
     Unavailable,
     /// 503: the client or its key changed twice during the request.
     ChangedAgain,
@@ -101,7 +101,7 @@ impl OAuthError {
             }
             Self::UnsupportedGrantType => "only grant_type=client_credentials is supported",
             Self::InvalidTarget => {
-                "each resource must be exactly an audience of the requested scope; leave resource out to get all audiences"
+                "the resources must be exactly the audiences of the requested scope; leave resource out to get all audiences"
             }
             Self::UnsupportedTokenType => {
                 "only access tokens can be revoked: this is a token of another kind"
@@ -111,7 +111,7 @@ impl OAuthError {
             Self::TooLarge => "the body is larger than 64 KiB",
             Self::EncodedBody => "send the body without Content-Encoding",
             Self::TooManyFailures(_) => {
-                "too many failed attempts from this address: wait for the seconds in Retry-After"
+                "too many failed attempts with this client id from this network: wait for the seconds in Retry-After"
             }
             Self::Unavailable => {
                 "the service cannot answer at the moment: wait for the seconds in Retry-After"
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn t23_descriptions_use_only_the_characters_rfc_6749_allows() {
-        let all = [
+        let errors = [
             OAuthError::InvalidClient,
             OAuthError::UnsupportedGrantType,
             OAuthError::InvalidTarget,
@@ -229,7 +229,7 @@ mod tests {
             OAuthError::ScopeNotGranted("gst [a] {b}~!#".into()),
             OAuthError::ScopeNotGranted(Box::default()),
         ];
-        for error in all {
+        for error in errors {
             assert!(
                 error.description().bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)),
                 "{error}"

@@ -31,7 +31,7 @@ pub(super) fn note(
     detail: Option<&str>,
     sender: Sender<'_>,
 ) {
-    // Each of these endpoints is named after the last part of its path.
+    // Each [`Endpoint`] is named after the last part of its path.
     let endpoint = request.path().rsplit('/').next().and_then(Endpoint::named).unwrap_or(Endpoint::Token);
     door.services.usage.refused(Refused {
         endpoint,

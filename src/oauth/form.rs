@@ -47,7 +47,8 @@ pub(super) async fn read(
         "send Content-Type: application/x-www-form-urlencoded with a form, or application/json",
     ))?;
     let bytes = body::without_mark(body::read(headers, pending, BODY_LIMIT, time).await?);
-    // ASCII is the same in UTF-8, whatever charset the client names.
+    // Bytes that are all ASCII mean the same in UTF-8 as in nearly every charset that a client may name. UTF-16 is an
+    // exception, but its NUL bytes are refused later.
     if !media_type.is_utf8 && !bytes.is_ascii() {
         return Err(OAuthError::InvalidRequest("the body is not in UTF-8: send it in UTF-8"));
     }

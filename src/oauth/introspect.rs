@@ -1,8 +1,9 @@
 //! `POST /oauth2/introspect`: whether a token is valid, and its claims (RFC 7662); signed if the client asks for a JWT
 //! (RFC 9701).
 //!
-//! A client may introspect its own tokens, and with `mintmark:introspect` those of its workspace. For a token that is not
-//! valid, or that the client may not introspect, the reply is the same: the token is not active.
+//! A client may introspect its own tokens, and with `mintmark:introspect` those of its workspace (a client of the workspace
+//! `platform`: those of all workspaces). For a token that is not valid, or that the client may not introspect, the reply is the
+//! same: the token is not active.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
@@ -45,7 +46,7 @@ struct Active<'a> {
 impl<'a> Active<'a> {
     fn new(claims: &'a AccessTokenClaims) -> Self {
         let is_dpop = claims.cnf.as_ref().is_some_and(|cnf| cnf.jkt.is_some());
-        // The `exp` of the `far` form is only for verifiers that require one, so it is left out here.
+        // A token that never expires may have an `exp` in the far future, for verifiers that require one. It is left out here.
         let exp = claims.exp.filter(|_| !claims.never_expires);
         Self {
             token_type: if is_dpop { "DPoP" } else { "Bearer" },
@@ -80,7 +81,10 @@ async fn answer(
     // A request that names the signed form gets it (RFC 9701 §4), unless JSON has a higher weight.
     if negotiate::names_media_type(request, SIGNED, JSON) {
         let signed = services.issuer.sign_introspection(&asker.client_id, &reply).map_err(|_| {
-            tracing::error!(failure = "no_key", "no active signing key of the platform's algorithm");
+            tracing::error!(
+                failure = "no_key",
+                "no active signing key of the platform's algorithm, or it could not sign"
+            );
             OAuthError::Unavailable
         })?;
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(SIGNED)));

@@ -1,5 +1,6 @@
 //! Reads a request whose parameters are the members of a JSON object, because ERPs without a form encoder send such
-//! requests. No RFC requires it. It is as strict as [`super::form`]: a body that could be read in two ways is refused.
+//! requests. No RFC requires this. The reader is as strict as [`super::form`]: it refuses a body that could be read in two
+//! ways.
 
 use std::borrow::Cow;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::error::OAuthError;
 use crate::http::json::{self, JsonError};
 
-/// How deep a body may be nested.
+/// To how many levels a body may be nested.
 const DEPTH: usize = 8;
 
 /// The rules for a member that an endpoint knows.
@@ -73,7 +74,7 @@ pub(super) fn each(
 
 fn text(value: String) -> Result<Cow<'static, str>, OAuthError> {
     if value.contains('\0') {
-        return Err(OAuthError::InvalidRequest("a value has a NUL character"));
+        return Err(OAuthError::InvalidRequest("a value has a NUL character: send it without"));
     }
     Ok(Cow::Owned(value))
 }

@@ -1,5 +1,5 @@
 //! The OAuth endpoints: issue, introspect, verify and revoke tokens; key set, status lists and metadata. Read
-//! `authenticate` first: every endpoint that needs a client takes an `Authenticated` from it.
+//! `authenticate` first: every endpoint at which a client authenticates takes an `Authenticated` from it.
 
 pub mod authenticate;
 mod door;

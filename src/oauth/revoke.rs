@@ -1,6 +1,6 @@
 //! `POST /oauth2/revoke`: a client revokes one of its own tokens (RFC 7009).
 //!
-//! 200 means that the token is not valid any more, whether or not this request revoked it. A revocation is stored before
+//! 200 means that the token is not valid, whether or not this request revoked it. A revocation is stored before
 //! the reply is sent.
 
 use actix_web::web::Data;

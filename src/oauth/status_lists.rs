@@ -20,7 +20,7 @@ const MEDIA_TYPE: &str = "application/statuslist+jwt";
 /// Why the reply has no list.
 #[derive(Debug, Clone, Copy)]
 enum Refusal {
-    /// There is no list of that number, or it was removed.
+    /// There is no list with that number, or it was removed.
     NoSuchList,
     /// The `Accept` header excludes the media type of a list.
     NotAcceptable,
@@ -76,7 +76,7 @@ impl From<StatusListError> for Refusal {
             StatusListError::NoKey => {
                 tracing::error!(
                     failure = "no_key",
-                    "a status list cannot be signed: there is no active key for it"
+                    "a status list cannot be signed: there is no active key for it, or it could not sign"
                 );
             }
             StatusListError::Unavailable(error) => {

@@ -58,7 +58,7 @@ impl Form for TokenForm {
             "scope" => {
                 self.scope.put(value, "scope was sent twice: send one scope with a space between its names")
             }
-            // The one parameter that may repeat (RFC 8707 §2).
+            // The only known parameter that may be repeated (RFC 8707 §2).
             "resource" if !value.is_empty() => {
                 self.resources.push(value.into_owned());
                 Ok(())
@@ -137,7 +137,7 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, door: &Door) -> Result<
     })
 }
 
-/// Why a client is refused a token; `None` if the reason is in the service and not in the request.
+/// Why a client is refused a token; `None` if the service could not answer.
 fn reason_of(error: &IssueError) -> Option<Refusal> {
     Some(match error {
         IssueError::Grant(GrantError::MalformedScope) => Refusal::MalformedScope,
@@ -162,7 +162,10 @@ fn answer_to(error: IssueError) -> OAuthError {
         IssueError::ClientRefused(_) => OAuthError::InvalidClient,
         IssueError::ChangedAgain => OAuthError::ChangedAgain,
         IssueError::NoKey => {
-            tracing::error!(failure = "no_key", "no active signing key of the needed algorithm and class");
+            tracing::error!(
+                failure = "no_key",
+                "no active signing key of the needed algorithm and class, or it could not sign"
+            );
             OAuthError::Unavailable
         }
         IssueError::Unavailable(error) => OAuthError::unavailable(&error),
@@ -181,8 +184,8 @@ fn success(issued: &Issued<'_>, never_expires_in: Option<i64>) -> Result<HttpRes
         .body(body))
 }
 
-/// The body of the reply (RFC 6749 §5.1). Clients keep a token for `expires_in` seconds, so the reply has this member also for
-/// a token that never expires, unless `never_expires_in` is `None`.
+/// The body of the reply (RFC 6749 §5.1). Many clients keep a token for `expires_in` seconds. For a token that never expires,
+/// this member is `never_expires_in`; `None` leaves it out.
 fn reply(issued: &Issued<'_>, never_expires_in: Option<i64>) -> std::io::Result<Vec<u8>> {
     let Issued { access_token, expires_in, grant } = issued;
     // The names and the number take less than 128 bytes.

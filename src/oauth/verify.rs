@@ -1,9 +1,10 @@
 //! `/oauth2/verify`, any method: checks the token of a request for a proxy in front of another service (forward-auth with
 //! nginx `auth_request`, Traefik, Caddy, Envoy; `docs/forward-auth.md`).
 //!
-//! The status is 200, 401, 403 or 503: nginx turns all others into 500. So a request is refused only for its token and its
-//! query; no body is read, and none is sent. (A head that is not valid HTTP never gets here.) The headers that describe a token
-//! are not longer than a token may be, [`mintmark_verifier::MAX_TOKEN_BYTES`]. The challenge of a refusal follows RFC 6750 §3.
+//! The status is 200, 401 or 403, or 503 if the token cannot be checked. nginx passes on 401 and 403, and turns any other
+//! refusal into 500, so a request is refused only for its token and its query. Its body is ignored, and the reply has none. (A
+//! head that is not valid HTTP never gets here.) The headers that describe a token are together not longer than a token may
+//! be, [`mintmark_verifier::MAX_TOKEN_BYTES`]. The challenge of a refusal follows RFC 6750 §3.
 
 use std::borrow::Cow;
 
@@ -210,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_requires_products_and_nothing_else() {
+    fn a_query_lists_the_required_products_and_may_have_nothing_else() {
         for (query, required) in [
             ("product=gst", Some("gst")),
             ("product=gst&product=e-invoicing", Some("gst e-invoicing")),

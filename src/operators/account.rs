@@ -1,4 +1,4 @@
-//! The account of an operator who is signed in: their ways in, added and removed.
+//! The account of an operator who is signed in: lists, adds and removes their ways to sign in.
 
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -74,8 +74,8 @@ impl Operators {
     /// cookie.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a way in that breaks a rule; [`Error::Conflict`] if it is set up already;
-    /// [`Error::NotFound`] if the session has ended; [`Error::Storage`].
+    /// [`Error::Invalid`] for a way in that breaks a rule; [`Error::Conflict`] if it is set up already, or for an authenticator
+    /// app without a password; [`Error::NotFound`] if the session has ended; [`Error::Storage`].
     pub async fn add_way_in(
         &self,
         session: &Session,

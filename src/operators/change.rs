@@ -12,7 +12,7 @@ use crate::model::{ids, text};
 /// The most roles of an operator.
 const ROLES_MAX: usize = 200;
 
-/// What a request sets of an operator. `null` means the default.
+/// What a request sets of an operator. `null` means the default, if the member has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OperatorChange {
     /// The address they sign in with; an operator must have one, and no other may have it.
@@ -59,8 +59,8 @@ impl OperatorChange {
         Self { roles, parse_errors, ..self }
     }
 
-    /// Applies the change. Members that break a rule are added to `errors` and stay as they were. Whether workspaces exist
-    /// is for the caller to check.
+    /// Applies the change. Members that break a rule are added to `errors`; the caller then stores nothing. Whether workspaces
+    /// exist is for the caller to check.
     pub(super) fn apply(&self, operator: &mut Operator, errors: &mut FieldErrors) {
         match &self.email {
             Member::Absent => {}

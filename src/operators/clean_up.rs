@@ -1,4 +1,5 @@
-//! Deletes expired sessions, setup links and states, and the networks that operators no longer sign in from.
+//! Deletes expired sessions, setup links and states ([`super::states`]), and the networks that operators have not signed in
+//! from for 180 days.
 
 use super::Operators;
 use super::sessions::IDLE_SECONDS;

@@ -18,7 +18,7 @@ impl<'a> From<&'a Role> for RoleDto<'a> {
     }
 }
 
-/// The members of an operator that an administrator sets.
+/// The members of an operator that an administrator sets. For an operator with a `role_source`, a provider sets the roles.
 #[derive(Debug, Serialize)]
 pub(super) struct OperatorSettings<'a> {
     email: &'a str,

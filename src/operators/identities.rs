@@ -34,13 +34,13 @@ pub struct Claims<'a> {
 pub enum ClaimsCheck {
     /// The operator has signed in.
     SignedIn(SignedIn),
-    /// No value of the role claim is a role here.
+    /// No value of the role claim names a role, with a workspace that exists.
     NoRole,
     /// The claims have no usable email address.
     NoEmail,
     /// Another operator has the address; accounts are never linked by address.
     EmailTaken,
-    /// The operator is disabled.
+    /// The operator is disabled, or meanwhile was deleted or unlinked from the account.
     Disabled,
 }
 

@@ -19,10 +19,12 @@ const WAITING_MAX: usize = 64;
 const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Hashes passwords, a few at once.
+/// Hashes and verifies passwords, a few at once.
 #[derive(Debug)]
 pub(super) struct Passwords {
+    /// A permit for each password that is worked on.
     cores: Semaphore,
+    /// A permit for each password that is worked on or waits.
     places: Semaphore,
 }
 
@@ -47,7 +49,7 @@ impl Passwords {
         match hashed.await? {
             Some(hash) => hash,
             None => {
-                Err(Error::Conflict("too many people set a password at this moment: try again".to_owned()))
+                Err(Error::Conflict("too many passwords are being checked: try again in a minute".to_owned()))
             }
         }
     }
@@ -105,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_must_be_long_and_may_have_any_characters() {
+    fn a_password_has_12_characters_to_1000_bytes_of_any_kind() {
         for good in ["aaaaaaaaaaaa", "correct horse", "पासवर्डपासवर्ड", &"a".repeat(1_000)]
         {
             assert_eq!(check(good), Ok(()), "{good}");
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobodys_hash_costs_the_same_and_matches_nothing() {
+    async fn nobodys_hash_costs_the_same_and_only_the_right_password_matches() {
         let passwords = Passwords::new();
         assert_eq!(passwords.verify(None, "nobody").await.unwrap(), Some(false));
         let ours = argon2().unwrap().hash_password_with_salt(b"correct horse", &[1; 16]).unwrap().to_string();

@@ -1,4 +1,5 @@
-//! Records of operators: only managers of the platform read and write them.
+//! Records of operators. Only callers whose reach is the platform read and write them; others see the names of the operators of
+//! their workspace.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Recovery codes: an operator has ten. Each works once, in place of a code of the authenticator app.
+//! Recovery codes: an operator gets ten. Each works once, in place of a code of the authenticator app.
 
 use zeroize::Zeroizing;
 

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_writes_sixty_entries_a_minute_and_counts_the_rest() {
+    fn a_flood_writes_sixty_entries_a_minute_counts_the_rest_and_takes_bounded_memory() {
         let refusals = Refusals::default();
         let written = (0..1_000).filter(|number| refusals.count(&number.to_string(), "", 30).is_some());
         assert_eq!(written.count(), 60);

@@ -37,7 +37,8 @@ impl Operators {
             return Ok(());
         }
         Err(Error::Conflict(
-            "this is the last platform administrator who is active and can sign in: let another one set up a way in first"
+            "this is the last platform administrator who is active and can sign in: let another one set up a way to sign in \
+             first"
                 .to_owned(),
         ))
     }
@@ -69,7 +70,7 @@ pub(super) async fn check_workspaces(
     known: &[Role],
     errors: &mut FieldErrors,
 ) -> Result<(), Error> {
-    // Locked in the order of ids, as everywhere.
+    // Locked in the order of ids, as everywhere, so that transactions never wait for each other's rows.
     let mut places: Vec<(&str, usize)> = listed
         .iter()
         .enumerate()

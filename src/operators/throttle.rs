@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_cannot_be_guessed_in_time() {
+    fn in_a_day_only_one_code_a_minute_can_be_tried() {
         let clock = Arc::new(ManualClock::at(1_790_000_000));
         let throttle = Throttle::new(clock.clone());
         let mut tried = 0;

@@ -1,5 +1,5 @@
-//! Codes of authenticator apps: TOTP (RFC 6238) over HOTP (RFC 4226) with HMAC-SHA-1, 6 digits and steps of 30 seconds, as
-//! every app computes them.
+//! Codes of authenticator apps: TOTP (RFC 6238) over HOTP (RFC 4226) with HMAC-SHA-1, 6 digits and steps of 30 seconds, which
+//! authenticator apps use by default.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::model::clock::UnixSeconds;
 
 /// The length of a step, in seconds.
 const STEP_SECONDS: i64 = 30;
-/// How many steps a clock may be off.
+/// By how many steps the clock of the app's device may differ from ours.
 const STEPS_OFF: i64 = 1;
 /// Base 32 (RFC 4648 §6).
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_may_be_off_by_one_step() {
+    fn a_code_may_be_one_step_off_and_must_have_six_digits() {
         let secret = TotpSecret::from_bytes(b"12345678901234567890");
         for (seconds, right) in [(-60, false), (-30, true), (0, true), (30, true), (60, false)] {
             assert_eq!(secret.step_of("287 082", 59 - seconds).is_some(), right, "{seconds}");

@@ -1,5 +1,5 @@
-//! Requests of the service to other hosts, for every part of the service that makes one, such as OpenID Connect. Some of the
-//! URLs come from people who must not reach what this machine can reach, so the same rules apply to all:
+//! HTTP requests of the service to other hosts, for every part of the service that makes one, such as OpenID Connect. Some of
+//! the URLs come from people who must not reach what this machine can reach, so the same rules apply to all:
 //!
 //! - https only; http too where this service itself is on loopback only;
 //! - the *connected* address is public or listed in `outbound.allow`. Names are resolved here, once for each connection, so

@@ -107,7 +107,7 @@ impl Reminders {
         let mut sent = 0;
         for client in clients {
             let Some(endings) = by_client.get(&client.client_id) else { continue };
-            // When a client expires, its secrets and tokens end too.
+            // The client has expired, and its secrets and tokens have ended with it.
             if kind != EndingKind::Client && client.expires_at.is_some_and(|end| end <= now) {
                 continue;
             }

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_algorithm_is_required_to_import_a_key() {
+    fn an_unknown_algorithm_is_refused_and_an_import_must_name_one() {
         for (body, detail) in [
             (json!({"alg": "HS256"}), "must be ES256, EdDSA, RS256 or PS256"),
             (json!({"private_key_pem": "x"}), "is required with a private key: ES256, EdDSA, RS256 or PS256"),

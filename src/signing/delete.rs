@@ -42,8 +42,8 @@ struct Holder {
 
 impl Signing {
     /// Deletes a key. With `revoke_tokens`, every token that it signed is revoked, too, and a key that signs gets a successor
-    /// that signs at once, if this build can generate one. Without it, a key on which a live token may depend is not deleted.
-    /// Returns how many live recorded tokens were revoked.
+    /// that signs at once, if this build can generate one. Without it, a key that signs, or on which a live token may depend,
+    /// is not deleted. Returns how many live recorded tokens were revoked.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Changed`]; [`Error::Conflict`] while tokens may depend on the key;
@@ -135,7 +135,7 @@ impl Signing {
         Ok(revoked.unwrap_or_default())
     }
 
-    /// The error that says why a key is not deleted, the tokens of which clients depend on it, and what to do.
+    /// The error that says why a key is not deleted, which clients have tokens that depend on it, and what to do.
     async fn refusal(
         &self,
         tx: &mut Tx,

@@ -37,7 +37,7 @@ impl TokenTyp {
     }
 }
 
-/// A key as requests use it. Shared; it is parsed once.
+/// A key as requests use it. All requests share it, so it is parsed only once.
 pub struct SigningHandle {
     pair: KeyPair,
     kid: Arc<str>,
@@ -159,8 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn jsonwebtoken_accepts_the_signatures() {
+    fn jsonwebtoken_accepts_the_signatures_and_refuses_forged_ones() {
         mintmark_verifier::provider::install();
+        // This `exp` is the last second of the year 9999.
         let claims = json!({"sub": "cl_x", "exp": 253_402_300_799_i64, "aud": "https://api.example.com"});
         for (key, algorithm) in [
             (NewKey::generate(Alg::ES256), Algorithm::ES256),

@@ -116,7 +116,7 @@ fn only_rsa_keys_of_2048_to_4096_bits_are_accepted() {
 }
 
 #[test]
-fn bytes_after_the_key_are_refused() {
+fn bytes_after_the_key_and_a_truncated_key_are_refused() {
     let pem = openssl(GENERATE_ED, "");
     let mut der = pkcs8_from_pem(Alg::EdDSA, &pem).unwrap();
     der.push(0);

@@ -12,7 +12,7 @@ use super::super::sample::{GENERATE_EC, GENERATE_ED, RSA, openssl};
 use super::*;
 use crate::vault::root::RootKey;
 
-/// A key of each algorithm that this build can make, and an imported one of each.
+/// An imported key of each algorithm, and a generated key of each kind that this build can generate.
 fn keys() -> Vec<NewKey> {
     let mut keys = vec![
         NewKey::import(Alg::ES256, &openssl(GENERATE_EC, "")).unwrap(),
@@ -91,7 +91,7 @@ fn ed25519_signs_as_in_the_rfc() {
 }
 
 #[test]
-fn a_stored_key_opens_again_and_only_as_itself() {
+fn a_stored_key_opens_again_and_a_damaged_renamed_or_foreign_one_does_not() {
     let random = Random::new();
     let subkeys = RootKey::generate(&random).unwrap().subkeys();
     for key in keys() {

@@ -52,7 +52,7 @@ pub(super) struct Rejected(pub(super) String);
 pub struct SignError;
 
 impl PrivateKey {
-    /// Parses PKCS#8 DER. Checks that the private and the public key belong together.
+    /// Parses PKCS#8 DER. If it contains the public key too, checks that the two belong together.
     pub(super) fn parse(alg: Alg, pkcs8: &[u8]) -> Result<Self, Rejected> {
         match alg {
             Alg::ES256 => Ok(Self::Ec(parse_ec(pkcs8)?, SystemRandom::new())),

@@ -95,8 +95,8 @@ impl KeyRing {
         }
     }
 
-    /// Replaces the snapshot by the stored keys as read when the change counter had the value `as_of`. Only keys that are
-    /// new are opened and parsed. A read older than the last one is ignored.
+    /// Replaces the snapshot by the stored keys as read when the change counter had the value `as_of`. Only private keys that
+    /// are new are opened and parsed. A read older than the last one is ignored.
     ///
     /// Returns an error for each key that cannot be used; the other keys are in the new snapshot. A stored key with a damaged
     /// private key still verifies, one with a damaged public key is left out.
@@ -145,8 +145,8 @@ impl KeyRing {
         }
     }
 
-    /// Whether tokens of a deleted key are still to be revoked. That begins a new generation of their clients, which ends all
-    /// stateless tokens of these clients, whichever key signed them.
+    /// Whether tokens of a deleted key are still to be revoked. The revocation begins a new generation of their clients, which
+    /// ends all stateless tokens of these clients, whichever key signed them. So no stateless token is issued meanwhile.
     pub fn is_revoking(&self) -> bool {
         self.is_revoking.load(Ordering::Acquire)
     }

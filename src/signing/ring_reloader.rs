@@ -10,11 +10,12 @@ use crate::kernel::{Error, Kernel};
 use crate::ledger::Cache;
 use crate::storage::Change;
 
-/// Reloads the key ring. For the ledger, which follows the change counter, and for the changes of keys made here.
+/// Reloads the key ring. For the ledger, which follows the change counter, and for changes of keys that this process makes.
 #[derive(Debug)]
 pub(crate) struct RingReloader {
     kernel: Arc<Kernel>,
     ring: Arc<KeyRing>,
+    /// Whether the keys have changed since the last reload.
     changed: AtomicBool,
 }
 
@@ -40,8 +41,8 @@ impl RingReloader {
     /// Reads the stored keys into the ring.
     pub(super) async fn reload(&self) -> Result<(), Error> {
         let (keys, as_of) = self.kernel.storage.signing_keys().await?;
-        // Before the keys are used: until the revocation is finished, the successor must not sign stateless tokens, since the
-        // revocation would end them too.
+        // Noted before the keys are used: while the tokens of a deleted key are being revoked, no key may sign stateless
+        // tokens, since the new generations of the clients would end these too (`KeyRing::is_revoking`).
         let revoking = self.kernel.storage.keys_being_revoked().await?;
         self.ring.note_revoking(!revoking.is_empty(), as_of);
         // The other keys are in the ring: a damaged key must not make them unusable.

@@ -71,7 +71,7 @@ fn a_pending_key_signs_from_its_instant_without_another_load() {
 }
 
 #[test]
-fn the_key_set_lists_the_default_algorithm_first_and_no_key_that_is_gone() {
+fn the_key_set_lists_the_default_algorithm_first_and_no_key_that_is_gone_and_phases_are_counted() {
     let f = Fixture::new(Alg::EdDSA);
     let keys = [
         f.key(Alg::ES256, UseFor::Expiring, Phase::Active, 1),
@@ -96,6 +96,7 @@ fn the_key_set_lists_the_default_algorithm_first_and_no_key_that_is_gone() {
     let (alg, use_for, phase) = (Alg::EdDSA, UseFor::Expiring, Phase::Retiring);
     let retiring = Published { alg, use_for, phase, activates_at: keys[2].activates_at };
     assert_eq!(f.ring.published(&keys[2].kid), Some(retiring));
+    // 43 characters of base64url, in quotes.
     assert!(jwks.etag.starts_with('"') && jwks.etag.ends_with('"') && jwks.etag.len() == 45, "{}", jwks.etag);
 }
 

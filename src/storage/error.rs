@@ -1,8 +1,9 @@
-//! Errors of the database: it does not answer, it refuses, or it contains invalid data.
+//! Errors of the database: it does not answer, it refuses, it contains invalid data, or its files cannot be used.
 
 use thiserror::Error;
 
-/// A failure of storage. Callers answer "unavailable" without the details.
+/// A failure of storage. Endpoints answer [`StorageError::Conflict`] with a conflict, and the others with "unavailable" without
+/// the details.
 #[derive(Debug, Error)]
 pub enum StorageError {
     /// The database did not answer or refused; trying again may help.
@@ -51,7 +52,7 @@ pub enum StorageError {
     /// The backup could not be put in place.
     #[error("nothing was restored: {0}")]
     Restore(String),
-    /// The schema is not one this program can serve.
+    /// The schema cannot be brought up to date, or is not one that this program can serve.
     #[error("cannot migrate the database: {0}")]
     Migrate(String),
 }
@@ -75,7 +76,7 @@ impl StorageError {
         matches!(self, Self::Moved(_) | Self::LogGone { .. })
     }
 
-    /// The kind of failure, for the log: `stall`, `damage`, `file_gone` or `refusal`.
+    /// The kind of failure, for the log: `stall`, `damage`, `file_gone`, or `refusal` for all others.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Stalled(_) => "stall",

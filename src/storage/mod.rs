@@ -42,7 +42,7 @@ use crate::model::clock::Stopwatch;
 pub use engine::{Backup, Inspection, SchemaState, Timings, Writes};
 use engine::{Db, DbTx, EngineSql, numbers_as_json, within_limit};
 
-/// How many times of last use one transaction writes at most.
+/// At most this many rows get their time of last use in one transaction.
 const TOUCHED_AT_ONCE: usize = 4_000;
 
 /// The database, opened and migrated. Cheap to clone.
@@ -163,7 +163,8 @@ impl Storage {
         Ok(())
     }
 
-    /// Prepares every shared statement, for the test that both engines accept them. Returns those that the engine refuses.
+    /// Prepares every statement that both engines run as it is, for the test that both accept it. Returns the statements that
+    /// this engine refuses, each with the error.
     pub async fn refused_statements(&self) -> Result<Vec<String>, StorageError> {
         use sqlx::Executor as _;
         let mut refused = Vec::new();
@@ -183,7 +184,7 @@ impl Storage {
     }
 }
 
-/// Every shared statement, with its name.
+/// Every statement that both engines run as it is, with its name.
 fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         clients::STATEMENTS,
@@ -204,7 +205,7 @@ fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     .copied()
 }
 
-/// A transaction that changes something. Rows, audit event, mail and the change counter commit together or not at all;
+/// A transaction. What it changes (rows, audit events, deliveries and the change counter) commits together or not at all;
 /// dropping the transaction rolls back.
 #[derive(Debug)]
 pub struct Tx {

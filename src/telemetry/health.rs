@@ -35,7 +35,7 @@ impl Check {
 pub struct Checks {
     /// The database answers and takes writes, and this process follows the changes of others.
     pub storage: Check,
-    /// Its schema is the one this program needs.
+    /// The database has the schema that this program needs.
     pub migrations: Check,
     /// There are active signing keys for expiring and for never-expiring tokens.
     pub signing_keys: Check,

@@ -2,7 +2,7 @@
 //! `app::gauges` registers.
 //!
 //! Labels take only values that this program defines: route patterns, known methods, outcomes. Nothing a caller sends
-//! becomes a label. Each app has a registry of its own, so that two in one process do not add up.
+//! becomes a label. Each app has a separate registry, so that two in one process do not add up.
 
 mod collectors;
 mod process;
@@ -152,8 +152,8 @@ impl Metrics {
         self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() })
     }
 
-    /// Adds the counter `mintmark_<name>_total`, which `read` returns at each request for the metrics. `read` must not block
-    /// nor return less than before. `help` is one line without a full stop.
+    /// Adds the counter `mintmark_<name>_total`, which `read` returns at each request for the metrics. `read` must neither
+    /// block nor return less than before. `help` is one line without a full stop.
     pub fn counter_read_by(&self, name: &str, help: &str, read: impl Fn() -> u64 + Send + Sync + 'static) {
         let help = format!("{help}.");
         let collected = CountedOnce { name: name.to_owned(), help, read: Box::new(read) };

@@ -1,4 +1,5 @@
-//! For operators: logs, one line and one id for each request, metrics, health. Never a secret.
+//! What the people who run the service see of it: the log, with a line and an id for each request, metrics, and health. None of
+//! these has a secret.
 //!
 //! Only the log is global to the process; two apps in one process share nothing else.
 

@@ -34,7 +34,7 @@ impl RequestId {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The same as bytes.
+    /// The text of the id, as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -54,8 +54,9 @@ impl fmt::Debug for RequestId {
 
 /// The ids of one worker.
 ///
-/// An id must not collide and must not reveal how many requests there were, but it protects nothing. So it is a keyed hash
-/// (`SipHash`) of the worker and a counter under a random seed: no system call, no lock, the same ids for the same seed.
+/// An id must not collide and must not reveal how many requests there were, but it protects nothing. So it is a hash
+/// (`SipHash`) of a random seed, the worker and a counter. That takes no system call and no lock, and the same seed gives the
+/// same ids.
 #[derive(Debug)]
 pub(super) struct RequestIds {
     seed: [u8; 16],
@@ -64,7 +65,7 @@ pub(super) struct RequestIds {
 }
 
 impl RequestIds {
-    /// `seed` is random and one per process; `worker` differs between those that share it.
+    /// `seed` is random, and the same for all workers of an app; `worker` is another number for each of them.
     pub(super) fn new(seed: [u8; 16], worker: u64) -> Self {
         Self { seed, worker, drawn: Cell::new(0) }
     }

@@ -53,8 +53,8 @@ impl WorkspaceChange {
         }
     }
 
-    /// Applies the change. Members that break a rule are added to `errors` and stay as they were. `products` are the
-    /// existing codes.
+    /// Applies the change. Members that break a rule are added to `errors`; the caller then stores nothing. `products` are
+    /// the existing codes.
     pub(super) fn apply(
         &self,
         workspace: &mut Workspace,

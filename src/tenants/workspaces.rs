@@ -163,7 +163,7 @@ impl Tenants {
         Ok(after)
     }
 
-    /// Deletes a workspace that has no API clients.
+    /// Deletes a workspace that has no API clients, with its webhooks and the roles of operators in it.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`]; [`Error::Conflict`] while it has

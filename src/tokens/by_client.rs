@@ -1,6 +1,6 @@
-//! Records tokens that could not be recorded with their group: another transaction holds the row of their client, workspace,
-//! key or secret, or they may not be issued. They are recorded client by client, so that a client that is being changed
-//! delays only itself.
+//! Handles, client by client, the tokens that were not recorded with their group: because another transaction holds the row of
+//! their client, workspace, key or secret, because they may not be issued (here it is found out why), or because the group was
+//! in a deadlock. So a client that is being changed delays only itself.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 

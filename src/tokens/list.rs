@@ -70,7 +70,7 @@ impl Tokens {
         Ok(token)
     }
 
-    /// A client within reach, from the cache.
+    /// A client within the caller's reach, from the cache; read from the database if the cache does not have it.
     pub(super) async fn client_within_reach(
         &self,
         caller: &Caller,
@@ -80,7 +80,7 @@ impl Tokens {
         client.filter(|client| caller.reach.covers(&client.workspace_id)).ok_or(Error::NotFound("API client"))
     }
 
-    /// Writes when tokens were last introspected, as noted since the last call.
+    /// Writes to their rows when tokens were last introspected: the times that were noted in memory since the last call.
     ///
     /// # Errors
     /// [`Error::Storage`]; then the times are kept for the next call.

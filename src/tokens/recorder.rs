@@ -239,8 +239,8 @@ impl Drop for Member<'_> {
     }
 }
 
-/// Keeps the queue open. When this is dropped, the tokens that have no outcome yet are not recorded, and their requests get an
-/// error.
+/// Keeps the queue open. When this is dropped, the requests whose tokens have no outcome yet get an error. Tokens that are
+/// still in the queue are not recorded.
 pub(super) struct Open<'a>(&'a Recorder);
 
 impl Drop for Open<'_> {

@@ -15,7 +15,7 @@ const LEASED_AT_FIRST: u32 = 64;
 /// How many slots this process leases at once, at most.
 const LEASED_AT_MOST: u32 = 8_192;
 
-/// For how long this process uses leased slots, in seconds. A list is deleted only after that.
+/// For how long this process uses leased slots, in seconds. A status list is kept for longer ([`super::clean_up`]).
 pub(super) const LEASE_SECONDS: i64 = 3_600;
 
 /// A lease, how many slots it had, and until when they are used.

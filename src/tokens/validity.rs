@@ -1,7 +1,7 @@
 //! Whether a token is active: for introspection, forward-auth and the management API (`docs/revocation.md`).
 //!
-//! The rows that decide it are read from the database every time, so that nothing held in memory can make a revoked token
-//! active.
+//! The row of the token is read from the database every time. The client, with its status and the slot of its current
+//! generation, comes from the cache, which must have been confirmed recently ([`Confirmed`]).
 
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ use crate::ledger::Confirmed;
 use crate::model::inline_id::InlineId;
 use crate::storage::TokenState;
 
-/// Why a token whose signature and times are valid is not active. For the log: replies only say that it is not active.
+/// Why a token whose signature and times are valid is not active. For the log, the texts of the management API, and
+/// `mintmark tokens verify`. Introspection and forward-auth only reply that the token is not active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InactiveReason {
     /// Its client does not exist.

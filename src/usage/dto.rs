@@ -13,7 +13,7 @@ use crate::model::usage::{DayUsage, SeenFrom};
 struct DayDto<'a> {
     day: &'a str,
     issued: i64,
-    /// Always 0: in this version, each request gets a token of its own.
+    /// Always 0: in this version, each request gets a new token.
     reused: i64,
     refused: &'a BTreeMap<&'static str, i64>,
 }

@@ -68,6 +68,7 @@ fn a_flood_of_made_up_client_ids_takes_bounded_memory() {
     }
     for _ in 0..3 {
         let rows = std::mem::take(&mut pending).into_rows(NOW);
+        // `Recent` keeps 1,000 of those without a known client, and 100 of the one known client.
         assert_eq!(rows.failures.len(), 1_000 + 100);
         assert_eq!(rows.counts.len(), UNSURE_MAX + 1);
         let known = rows.counts.iter().find(|row| &*row.client_id == "cl_known").unwrap();

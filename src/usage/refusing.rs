@@ -28,7 +28,7 @@ pub struct Refused<'a> {
 }
 
 impl Usage {
-    /// Counts a refused request and keeps it for the feed of its client.
+    /// Counts a refused request and keeps it for the lists of refused requests.
     #[cold]
     pub fn refused(&self, refused: Refused<'_>) {
         // Without random numbers there is no id, and nothing else works either.

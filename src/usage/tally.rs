@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_recognised() {
+    fn a_source_is_recognised_for_five_minutes() {
         let tally = Tally::default();
         let at = |text: &str| text.parse::<IpAddr>().unwrap();
         for text in ["203.0.113.7", "0.0.0.0", "::", "2001:db8::1", "2001:db8::2"] {

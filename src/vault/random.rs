@@ -6,7 +6,7 @@ use std::fmt;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// The operating system's random number generator. Free to clone and to share.
+/// The operating system's random number generator. Costs nothing to clone or share.
 #[derive(Clone)]
 pub struct Random(SystemRandom);
 
@@ -100,8 +100,8 @@ mod tests {
     fn no_id_is_drawn_twice_within_a_thread_or_across_threads() {
         let random = Random::new();
         let draw = |random: &Random| {
-            // Lengths that do not fill a block evenly.
             let short: Vec<[u8; 16]> = (0..500).map(|_| random.fill_id().unwrap()).collect();
+            // A block is not a multiple of 48 bytes.
             let long: Vec<[u8; 48]> = (0..500).map(|_| random.fill_id().unwrap()).collect();
             let long = long.iter().flat_map(|id| id.as_chunks::<16>().0.to_vec());
             short.into_iter().chain(long).collect::<Vec<_>>()

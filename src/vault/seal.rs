@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_changed_byte_is_noticed_and_named() {
+    fn every_changed_or_missing_byte_is_noticed() {
         let random = Random::new();
         let sealer = Sealer::new(&[1; 32], "test");
         let envelope = sealer.seal(&random, &[b"row"], b"content").unwrap();

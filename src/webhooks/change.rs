@@ -51,7 +51,7 @@ impl WebhookChange {
         Self { parse_errors, ..change }
     }
 
-    /// Applies the change. Members that break a rule are added to `errors` and stay as they were.
+    /// Applies the change. Members that break a rule are added to `errors`; the caller then stores nothing.
     pub(super) fn apply(&self, webhook: &mut Webhook, outbound: &Outbound, errors: &mut FieldErrors) {
         match &self.url {
             Member::Absent => {}

@@ -1,5 +1,5 @@
-//! Notes whether the receiver of a webhook accepts requests. If the receiver is gone, or has failed for days, the webhook is
-//! disabled, and the administrators of its workspace get a mail.
+//! Notes that the receiver of a webhook fails. If the receiver is gone, or has failed for days, the webhook is disabled, and
+//! the administrators of its workspace get a mail. They also get one, at most once a day, if a request is given up.
 
 use serde_json::json;
 

@@ -79,8 +79,8 @@ impl Acceptor {
         for worker in &self.workers {
             worker.stop(if is_drained { GRACE } else { Duration::ZERO });
         }
-        // Connections that wait to be accepted have sent a request or are about to. The workers serve them: they take
-        // connections until they are dropped, after this loop.
+        // Connections that wait to be accepted have sent a request or are about to. The workers still serve them: they take
+        // connections until `self.workers` is dropped, after this loop.
         while let Ok((stream, peer)) = self.listener.accept() {
             self.give(stream, peer).await;
         }

@@ -1,5 +1,5 @@
 //! The timer of a stream. It is not set for each request but about once every `pace`: when it fires, the stream compares its
-//! deadlines with the current time. It is set to an earlier time only for a deadline that comes first.
+//! deadlines with the current time. It is set to an earlier time only if a deadline comes before it fires.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    /// Fires at the latest every `pace`. Few timers are set if no usual time limit is shorter.
+    /// Fires at the latest every `pace`. Few timers are set if no usual time limit is shorter than `pace`.
     pub(super) fn new(pace: Duration) -> Self {
         Self { sleep: Box::pin(sleep(pace)), pace, waker: None, other_passed: None }
     }

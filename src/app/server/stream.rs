@@ -22,7 +22,7 @@ use super::stop::Stop;
 use crate::http::connection::{Connection, Phase};
 use crate::http::unread_body::UNREAD_BYTES;
 
-/// How much of a reply must be read within `server.request_timeout_seconds`, if it does not fit the system's buffers.
+/// How many bytes of a reply must be read within `server.request_timeout_seconds`, if it does not fit the system's buffers.
 const LEAST_READ: usize = 16 * 1024;
 
 /// How long a connection may wait.
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_reply_lets_others_go_first_once() {
+    async fn the_first_write_of_a_reply_is_postponed_once_and_other_writes_are_not() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (client, served) = tokio::join!(TcpStream::connect(address), listener.accept());

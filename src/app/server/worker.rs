@@ -102,7 +102,8 @@ impl Worker {
 
     /// Gives a connection to the worker.
     pub(super) fn serve(&self, connected: Connected) {
-        // This fails only after a panic of the worker: then the connection is closed, like all connections of the worker.
+        // This fails if the worker has panicked, or has waited for `server.shutdown_timeout_seconds`. Then the connection is
+        // closed, like all connections of the worker.
         let _ = self.work.send(Work::Serve(connected, Arc::clone(&self.open)));
     }
 
@@ -163,7 +164,7 @@ async fn serve(
             drop((open, place));
         });
     }
-    // Without `Work::Stop`, the loop ends only if the acceptor has panicked.
+    // Without `Work::Stop`, the loop ends only if the acceptor has failed.
     let stops_by = stops_by.unwrap_or_else(Instant::now);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if timeout_at(stops_by, all_ended).await.is_err() {

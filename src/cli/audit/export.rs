@@ -13,7 +13,7 @@ use crate::cli::values::Past;
 use crate::cli::{Failure, Global};
 use crate::ledger::ExportedEvent;
 
-/// How many events are read at once.
+/// How many events are read in one query.
 const PAGE: u32 = 1_000;
 
 /// Write the audit trail to standard output, one JSON document per line, oldest first

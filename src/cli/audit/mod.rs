@@ -70,7 +70,7 @@ enum Verb {
     },
     Verify(Verify),
     Export(Export),
-    /// Begin a new log with a new key, if the key may have been stolen
+    /// Begin a new log with a new key, if the key that signs the checkpoints may have been stolen
     ///
     /// The old log ends with a last checkpoint, which the first entry of the new one names. A running server publishes the new
     /// key within a minute.

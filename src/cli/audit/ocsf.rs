@@ -1,5 +1,5 @@
-//! Audit events as events of the Open Cybersecurity Schema Framework, version 1.6.0, for SIEMs: sign-ins as Authentication
-//! (3002), operators as Account Change (3001), everything else as Entity Management (3004).
+//! Audit events as events of the Open Cybersecurity Schema Framework, version 1.6.0, for SIEMs: sign-ins and sign-outs as
+//! Authentication (3002), other events of operators as Account Change (3001), everything else as Entity Management (3004).
 
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,7 @@ const OTHER: i64 = 99;
 pub(super) fn event(event: &ExportedEvent, issuer: &str) -> Value {
     let (class, activity) = class_of(&event.action);
     let is_refused = event.action == "operator.sign_in_refused";
+    // Category 3 is Identity & Access Management. Severity 1 is Informational, 2 is Low. Status 1 is Success, 2 is Failure.
     let mut members = json!({
         "category_uid": 3,
         "class_uid": class,
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_is_class_and_activity() {
+    fn an_action_has_a_class_and_an_activity_of_ocsf() {
         for (action, class, activity) in [
             ("operator.signed_in", 3002, 1),
             ("operator.sign_in_refused", 3002, 1),

@@ -55,7 +55,10 @@ impl Verify {
                 line(sentence(log))?;
             }
             if found.waiting > 0 {
-                line(format_args!("{} events are not numbered yet", found.waiting))?;
+                line(format_args!(
+                    "{} events are not in a log yet, so they were not checked: a running server adds them",
+                    found.waiting
+                ))?;
             }
             for finding in &findings {
                 line(format_args!("FOUND {finding}"))?;

@@ -19,11 +19,11 @@ pub(super) struct Change {
     /// Its permissions on Mintmark itself: mintmark:manage, mintmark:read, mintmark:introspect; '' for none
     #[arg(long, value_name = "PERMISSIONS", value_delimiter = ',')]
     permissions: Option<Vec<String>>,
-    /// How long its tokens are valid: `never`, or a duration like 3600, 15m, 1h or 30d
+    /// How long its tokens are valid: `never`, seconds, or a duration like 15m, 1h or 30d
     /// [default: tokens.default_lifetime_seconds]
     #[arg(long, value_name = "never|DURATION", allow_negative_numbers = true)]
     token_expiry: Option<OptionValue<Expiry>>,
-    /// Email addresses of its contacts, who are mailed about changes; '' for none
+    /// Email addresses of its contacts, who are mailed about changes and before something expires; '' for none
     #[arg(long, value_name = "EMAILS", value_delimiter = ',')]
     notification_emails: Option<Vec<String>>,
     /// Addresses and networks it may authenticate from; '' for any
@@ -33,7 +33,7 @@ pub(super) struct Change {
     /// oldest is revoked [default: many, and 20 for tokens that never expire]
     #[arg(long, value_name = "many|replace|NUMBER", allow_negative_numbers = true)]
     active_tokens: Option<OptionValue<Count>>,
-    /// How long a replaced token stays valid, like 10m [default: 0]
+    /// How long a replaced token stays valid: seconds, or a duration like 10m [default: 0]
     #[arg(long, alias = "replace-grace-seconds", value_name = "DURATION", allow_negative_numbers = true)]
     replace_grace: Option<OptionValue<Duration>>,
     /// The algorithm that signs its tokens: ES256, EdDSA, RS256 or PS256 [default: tokens.signing_alg]

@@ -173,7 +173,7 @@ Examples:
         /// [default: never]
         #[arg(long, value_name = "DATE", allow_negative_numbers = true)]
         expires_at: Option<End>,
-        /// Expire every other secret after this time, like 3600 or 1d; 0 for at once [default: leave them]
+        /// Expire every other secret after this time: seconds, or a duration like 1d; 0 for at once [default: leave them]
         #[arg(
             long,
             alias = "expire-others-after-seconds",
@@ -311,7 +311,8 @@ async fn update(target: &Target<'_>, format: Format, client_id: String, body: Va
     format.record(&changed, &[MEMBERS, more].concat())
 }
 
-/// What a confirmation calls an API client: by its label and workspace. Without a question, its id is enough.
+/// How a confirmation names an API client: by its label and workspace. If no question is asked, this is only the id, so that
+/// the client need not be read.
 pub(super) async fn named(target: &Target<'_>, confirm: Confirm, client_id: &str) -> Result<String, Failure> {
     if !confirm.asks() {
         return Ok(client_id.to_owned());

@@ -1,4 +1,5 @@
-//! The data of the demo: a workspace, two products, an API client with one secret. Existing ones are kept.
+//! The data of the demo: a workspace, two products, an API client with one secret. What an earlier run created is used again:
+//! the workspace and the client are made active, and a new secret replaces the old one.
 
 use crate::cli::Failure;
 use crate::cli::host_user;
@@ -25,7 +26,7 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    /// Creates what is missing.
+    /// Creates what is missing, and a new secret.
     pub(super) async fn prepare(services: &Services) -> Result<Self, Failure> {
         let caller = host_user::manager();
         make_products(services, &caller).await?;

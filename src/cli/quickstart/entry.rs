@@ -17,7 +17,7 @@ const EMAIL: &str = "demo@example.com";
 pub(super) struct Entry {
     pub(super) email: String,
     pub(super) url: String,
-    /// Whether the operator has set up a way to sign in.
+    /// Whether `url` is the sign-in page, because the operator has set up a way to sign in, or is disabled.
     pub(super) is_set_up: bool,
 }
 

@@ -90,7 +90,8 @@ fn must_be_local(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Passkeys are bound to a host name, so the console of the demo is at `localhost` even if the issuer is at a loopback address.
+/// Passkeys are bound to a host name, which an IP address is not. So the console of the demo is at `localhost` even if the
+/// issuer is at a loopback address, unless the console has a separate listener.
 fn name_console(settings: &mut Settings) {
     let server = &mut settings.server;
     let url =

@@ -30,7 +30,7 @@ pub(super) struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// For scripts.
+    /// Prints the demo for scripts.
     pub(super) fn print_json(&self) -> io::Result<()> {
         let issuer = &self.settings.server.public_url;
         output::json(&json!({
@@ -46,7 +46,7 @@ impl Steps<'_> {
         }))
     }
 
-    /// For people. With `once`, the program ends after it, and the text does not say that it goes on serving.
+    /// Prints the demo for people. With `once` the program then ends, so the text does not say that it is serving.
     pub(super) fn print(&self, once: bool) -> io::Result<()> {
         output::line(self.text(once))
     }

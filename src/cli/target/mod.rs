@@ -25,7 +25,7 @@ pub(super) use use_case::{
 /// The target of a command on records.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Connection {
-    /// Work on a running server, over its management API; the access token comes from MINTMARK_TOKEN
+    /// Work on a running server, over its management API, with the access token in MINTMARK_TOKEN or --token-file
     #[arg(long, global = true, value_name = "URL", help_heading = super::COMMON)]
     remote: Option<String>,
     /// Read the access token for --remote from this file

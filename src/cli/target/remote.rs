@@ -23,8 +23,9 @@ const REVOKED_TOKENS: &str = "mintmark-revoked-tokens";
 /// The variable that holds the access token.
 const TOKEN_VARIABLE: &str = "MINTMARK_TOKEN";
 
-const HOW_TO_GET_A_TOKEN: &str = "Get one from POST /oauth2/token of the server, with the id and the secret of an API client that may \
-     manage and scope=mintmark:manage (or mintmark:read to look only)";
+const HOW_TO_GET_A_TOKEN: &str = "Get one from POST /oauth2/token of the server: authenticate with the id and the secret of an \
+     API client that has the permission mintmark:manage, and send scope=mintmark:manage (mintmark:read is enough to list and \
+     show)";
 
 /// Appended if a request that changes something may have reached the server.
 const UNKNOWN: &str = ". It is not known whether the server did it: check that before you repeat the command";
@@ -90,11 +91,13 @@ impl Remote {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
         if route.method == Method::POST {
-            // With this key the request is not executed twice, so no secret is lost if a connection breaks.
+            // With this key, a repeated request that creates something gets the reply to the first one, so that no secret is
+            // lost if a connection breaks.
             let key: [u8; 16] = Random::new().fill().map_err(|error| Failure::Fault(error.to_string()))?;
             request = request.header("Idempotency-Key", URL_SAFE_NO_PAD.encode(key));
         }
-        // Without the key a change is sent once: if it was executed, the second time would report that nothing was there.
+        // PATCH and DELETE have no such key and are sent once: if the first DELETE was executed, a second one would report that
+        // nothing is there.
         let is_repeatable = matches!(route.method, Method::POST | Method::GET);
         let again = request.try_clone().filter(|_| is_repeatable);
         let reply = match (request.send().await, again) {
@@ -206,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_https_or_this_machine() {
+    fn an_address_is_an_https_url_or_an_http_url_on_this_machine() {
         for good in [
             "https://tokens.example.com",
             "https://tokens.example.com/",

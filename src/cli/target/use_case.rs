@@ -23,7 +23,8 @@ pub(in crate::cli) enum List {
     Deliveries {
         webhook_id: String,
     },
-    /// Refused requests: of one API client; or with `None`, of all API clients and those that name no existing one.
+    /// Refused requests: those of one API client; or with `None`, those of all API clients and those that name no existing
+    /// client.
     Failures {
         client_id: Option<String>,
     },
@@ -106,7 +107,7 @@ pub(in crate::cli) struct AuditList {
     pub(in crate::cli) until: Option<i64>,
 }
 
-/// A use case on one record. Bodies have the members of the management API.
+/// A use case that is not a list. Bodies have the members of the management API.
 #[derive(Debug, Clone)]
 pub(in crate::cli) enum UseCase {
     Workspace(OnRecord),
@@ -118,7 +119,7 @@ pub(in crate::cli) enum UseCase {
     Webhook(OnWebhook),
 }
 
-/// On a workspace or a product, by its id.
+/// A use case on a workspace or a product, which is named by its id.
 #[derive(Debug, Clone)]
 pub(in crate::cli) enum OnRecord {
     Create(Value),
@@ -127,7 +128,7 @@ pub(in crate::cli) enum OnRecord {
     Delete(String),
 }
 
-/// On an API client and its secrets, by the client's id.
+/// A use case on an API client and its secrets, or on many API clients.
 #[derive(Debug, Clone)]
 pub(in crate::cli) enum OnClient {
     Create {
@@ -153,7 +154,7 @@ pub(in crate::cli) enum OnClient {
     },
 }
 
-/// On the access tokens of an API client.
+/// A use case on the access tokens of an API client.
 #[derive(Debug, Clone)]
 pub(in crate::cli) enum OnToken {
     Create { client_id: String, body: Value },
@@ -162,7 +163,7 @@ pub(in crate::cli) enum OnToken {
     RevokeAll { client_id: String },
 }
 
-/// On an operator, by their id.
+/// A use case on an operator, who is named by their id.
 #[derive(Debug, Clone)]
 pub(in crate::cli) enum OnOperator {
     Create(Value),
@@ -172,7 +173,7 @@ pub(in crate::cli) enum OnOperator {
     SetupLink(String),
 }
 
-/// On a webhook, by its id.
+/// A use case on a webhook, which is named by its id.
 #[derive(Debug, Clone)]
 pub(in crate::cli) enum OnWebhook {
     Create { workspace_id: String, body: Value },
@@ -184,7 +185,7 @@ pub(in crate::cli) enum OnWebhook {
     Resend { webhook_id: String, delivery_id: String },
 }
 
-/// On a signing key, by its `kid`.
+/// A use case on a signing key, which is named by its `kid`.
 #[derive(Debug, Clone)]
 pub(in crate::cli) enum OnKey {
     Create(Value),

@@ -35,7 +35,7 @@ const MEMBERS: &[&str] = &[
 /// Tokens are recorded and listed if they never expire, if they are valid for longer than tokens.record_above_seconds, if
 /// --active-tokens of the API client is `replace` or a number, or if they were created by this command or an administrator.
 /// Others are not recorded; `revoke-all` revokes them too. A revocation takes effect within a second for introspection, and
-/// within status_lists.ttl_seconds for services that verify offline.
+/// within status_lists.ttl_seconds for services that verify offline and check status lists.
 #[derive(Debug, Args)]
 #[command(
     disable_help_subcommand = true,
@@ -97,8 +97,8 @@ Examples:
         /// Scopes, separated by spaces [default: all products of the API client]
         #[arg(long)]
         scope: Option<String>,
-        /// When it expires: `never`, a duration like 3600, 1h or 30d, or a date like 2027-01-31 (00:00 UTC); at most the token
-        /// expiry of the API client, which is the default
+        /// When it expires: `never`, seconds, a duration like 1h or 30d, a date like 2027-01-31 (00:00 UTC), or an instant; at
+        /// most the token expiry of the API client, which is the default
         #[arg(long, value_name = "never|DURATION|DATE", allow_negative_numbers = true)]
         token_expiry: Option<TokenEnd>,
     },

@@ -130,7 +130,7 @@ async fn from_outside(
     audience: Option<&str>,
     token: &str,
 ) -> Result<AccessTokenClaims, Failure> {
-    // A service knows its audience. Here the token is checked for the audiences that it names.
+    // A service knows its audience. Without `--audience`, the first audience that the token names is used.
     let audience = audience.map_or_else(|| first_audience(token).unwrap_or_default(), str::to_owned);
     let verifier = Verifier::builder(address.as_str(), audience)
         .fetch(Transport(address.client()?))

@@ -90,7 +90,7 @@ impl Check {
         }
     }
 
-    /// The secret, from the entry or from the file that it names. No reason quotes it.
+    /// The client secret, from the entry or from the file that the entry names. No problem quotes the secret.
     fn client_secret(&mut self, entry: usize, raw: &raw::Oidc) -> SecretText {
         let secret = match (raw.client_secret.as_str(), raw.client_secret_file.as_str()) {
             (_, "") => SecretText::new(raw.client_secret.clone()),
@@ -158,6 +158,7 @@ fn issuer_refusal(text: &str, own: Option<&PublicUrl>) -> Option<(&'static str, 
         "https" => {}
         // If only this machine can reach the service, the provider may be on this machine too.
         "http" if own.is_some_and(PublicUrl::is_loopback) => {}
+        // server.public_url is refused, so whether it is loopback is not known.
         "http" if own.is_none() => {}
         _ => {
             return Some(("an issuer is an https URL (http only where server.public_url is loopback)", LIKE));

@@ -61,7 +61,7 @@ fn providers_may_come_from_the_environment() {
 }
 
 #[test]
-fn bad_providers_are_refused_by_entry_and_member() {
+fn bad_providers_are_reported_with_entry_and_member() {
     let with = |member: &str, value: &str| {
         let whole = format!("{CORP}client_secret = \"s\"\nrole_claim = \"r\"\n");
         let lines = whole.lines().map(|line| match line.split_once(" = ") {
@@ -104,7 +104,7 @@ fn bad_providers_are_refused_by_entry_and_member() {
 }
 
 #[test]
-fn what_requests_may_reach_is_listed() {
+fn outbound_allow_is_read_and_may_not_allow_every_address() {
     let settings =
         load("outbound.allow = [\"10.0.0.0/8\"]", &[("MINTMARK__OUTBOUND__ALLOW", "127.0.0.1, a.internal")])
             .unwrap();

@@ -72,7 +72,7 @@ fn wrong_servers_are_refused_without_being_quoted() {
 }
 
 #[test]
-fn a_server_needs_a_sender() {
+fn a_server_needs_a_sender_and_addresses_must_be_valid() {
     let (key, text) = problem("smtp.url = \"smtps://mail.example.com\"");
     assert_eq!(key, "smtp.from");
     assert!(text.contains("no sender"), "{text}");

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_and_instants_are_read() {
+    fn days_and_instants_are_read_and_other_text_is_not() {
         let noon = 1_789_992_000;
         assert_eq!(read_instant("2026-09-21T12:00:00Z", true), Some(noon));
         assert_eq!(read_instant("2026-09-21", false), Some(noon - 12 * 3600));

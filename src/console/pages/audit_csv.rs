@@ -82,8 +82,8 @@ fn append(table: &mut String, recorded: &Recorded) {
     table.push_str("\r\n");
 }
 
-/// A field as RFC 4180 writes it. Spreadsheets run a field that begins like a formula. An apostrophe before the field makes
-/// it text.
+/// A field as RFC 4180 writes it. A spreadsheet would run a field that begins like a formula, so an apostrophe is put before
+/// it, which makes it text.
 fn quoted(field: &str) -> Cow<'_, str> {
     let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if !is_formula && !field.contains(['"', ',', '\r', '\n']) {

@@ -1,4 +1,5 @@
-//! The danger zone of a client: disabling, enabling and deleting it, each with the count of what ends.
+//! The danger zone of a client: disabling, enabling and deleting it. The pages that ask before it is disabled or deleted say
+//! how many tokens that affects.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -68,14 +69,14 @@ pub(super) async fn what_ends(
     let unrecorded = "short-lived tokens, which are not recorded,";
     let live = count(number(all), "live token");
     Ok(match (all, never) {
-        (0, _) => format!("No recorded token is live; {unrecorded} {verb} too."),
+        (0, _) => format!("No recorded token is live. All {unrecorded} {verb}."),
         (1, 1) => format!("1 live token, which never expires, and all {unrecorded} {verb}."),
         (_, 0) => format!("{live} and all {unrecorded} {verb}."),
         (_, never) => format!("{live}, {never} of them never-expiring, and all {unrecorded} {verb}."),
     })
 }
 
-/// `GET /console/api-clients/{id}/disable`
+/// `GET /console/api-clients/{id}/disable`: asks before the client is disabled or, if it is disabled, before it is enabled.
 pub(crate) async fn get_disable(signed_in: SignedIn, path: Path<String>) -> Result<HttpResponse, Stop> {
     let OfClient { record, inside } = signed_in.client(&path).await?;
     inside.manager()?;

@@ -90,7 +90,8 @@ fn row(event: &AuditEvent, own: &Operator, names: &Names, now: UnixSeconds) -> R
     }
 }
 
-/// What an event changed, one line each. Values that are empty or usual are left out.
+/// The details of an event, one line each. Left out are empty values, 0 and `false`, the label and the generation of the
+/// client, and the status `active`.
 fn details(event: &AuditEvent) -> Vec<String> {
     let is_worth_it = |name: &String, value: &Value| {
         let is_usual = matches!(

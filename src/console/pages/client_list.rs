@@ -161,8 +161,8 @@ fn sort_of(text: &str) -> ClientSort {
     ClientSort { by, descending }
 }
 
-/// The columns. If the heading of a column is a link, it sorts the list: at first by the value of `sort` given here, where `-`
-/// means descending.
+/// The columns. The heading of some of them is a link that sorts the list, at first by the value of `sort` given here, where
+/// `-` means descending. If the list is already sorted by the column, the link reverses the order.
 fn columns(here: &str, asked: &Asked) -> Vec<Column> {
     [
         ("Label", "label"),

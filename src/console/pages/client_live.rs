@@ -1,4 +1,4 @@
-//! One line on whether a client has called, for somebody who waits for it: its last call, or why the last one was refused.
+//! One line on whether a client has called, for a person who waits for the call: its last call, or why that was refused.
 //! The script of a page asks for this line again (`first-call`). Without scripts there is a page that loads itself again
 //! (`watch`).
 

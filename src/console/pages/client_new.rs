@@ -1,6 +1,7 @@
 //! *Create API Client*: the form, the summary of what it asks for in plain words, and the creation itself.
 //!
-//! A valid form is kept sealed, and the reply redirects to its summary. So the summary is not the reply to a POST.
+//! A valid form is kept sealed, and the reply redirects to its summary. So the summary is not the reply to a POST, and can be
+//! loaded again.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

@@ -1,5 +1,5 @@
-//! `/console/api-clients/{id}`: what a client is, whether it works, and the test panel. And what all pages of a client share:
-//! its frame and its tabs.
+//! `/console/api-clients/{id}`: what a client is, whether it works, and the test panel. This file also has what all pages of a
+//! client share: the frame and the tabs.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};

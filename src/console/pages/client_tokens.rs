@@ -260,7 +260,7 @@ pub(crate) async fn get_revoke(
         shell: shell_of(&signed_in, &inside, &record.client, "Revoke a token"),
         heading: "Revoke this token?".to_owned(),
         text: format!(
-            "The token that was issued to {} on {issued} is then refused: at once by services that ask Mintmark, and within the time of the status list by those that check offline. This cannot be undone.",
+            "The token that was issued to {} on {issued} is then refused: at once by services that ask Mintmark, and by services that check tokens offline when they next read the status list. This cannot be undone.",
             record.client.label
         ),
         action: format!("{here}/tokens/{jti}/revoke"),

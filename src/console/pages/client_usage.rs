@@ -165,7 +165,8 @@ fn row(failure: &Failure, here: &str, can_manage: bool, now: UnixSeconds) -> Row
     }
 }
 
-/// The page on which a person does the next step, with the words of the link; `None` if it is not in the console.
+/// The page on which a person does the next step, with the words of the link. `None` if that is not in the console, or if the
+/// person may not do it.
 fn link(reason: Refusal, here: &str, can_manage: bool) -> Option<(String, &'static str)> {
     let (part, words, changes) = match reason {
         Refusal::MalformedSecret(_) | Refusal::WrongSecret | Refusal::ExpiredSecret => {

@@ -105,7 +105,8 @@ pub(super) fn grouped(number: i64) -> String {
 /// drawing.
 const TOPS: [i64; 9] = [10, 12, 15, 20, 30, 40, 50, 60, 80];
 
-/// The smallest round and even number that is at least `most`. Even, because the middle of the scale shows half of it.
+/// The smallest round and even number that is at least `most`. It is even, because the middle of the scale shows half of it. If
+/// `most` is so large that there is none, `most` itself.
 fn top_of(most: i64) -> i64 {
     if let Some(top) = [2, 4, 6, 8, 10].into_iter().find(|top| *top >= most) {
         return top;
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_top_of_a_scale_is_round_and_even() {
+    fn the_top_of_a_scale_is_round_and_even_unless_it_is_huge() {
         for (most, top) in
             [(0, 2), (1, 2), (2, 2), (3, 4), (10, 10), (11, 12), (61, 80), (1_234, 1_500), (10_161, 12_000)]
         {
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_stay_within_the_drawing() {
+    fn bars_stay_within_the_drawing_and_its_texts_have_the_numbers() {
         let days = [day(0, 0, 0), day(1, 1_000, 1), day(2, 1, 999), day(3, 0, 1_000), day(4, 1_000_000, 1)];
         let chart = draw(&days);
         assert_eq!(chart.scale, ["1,200,000", "600,000", "0"]);

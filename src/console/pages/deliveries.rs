@@ -212,8 +212,8 @@ fn webhook_href(signed_in: &SignedIn, webhook_id: &str) -> String {
     signed_in.door.href(&format!("/webhooks/{webhook_id}"))
 }
 
-/// What a delivery reports.
-fn what(kind: &str) -> &str {
+/// What a delivery reports, in words.
+pub(in crate::console) fn what(kind: &str) -> &str {
     let known = Action::ALL.into_iter().find(|action| action.as_str() == kind);
     match (kind, known) {
         ("summary", _) => "More changes to an API client",

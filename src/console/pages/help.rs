@@ -110,8 +110,8 @@ const TOKEN_ERRORS: [ErrorHelp; 17] = [
     error(
         "400",
         "invalid_target",
-        "each resource must be exactly an audience of the requested scope; leave resource out to get all audiences",
-        "The resource is not the audience of a granted product, byte for byte.",
+        "the resources must be exactly the audiences of the requested scope; leave resource out to get all audiences",
+        "A resource is not the audience of a granted product, byte for byte, or an audience of the requested scope is not among the resources.",
     ),
     error(
         "400",
@@ -129,12 +129,12 @@ const TOKEN_ERRORS: [ErrorHelp; 17] = [
         "405",
         "invalid_request",
         "use POST",
-        "The request was a GET. Credentials never belong in an address.",
+        "The request was not a POST. Credentials never belong in an address.",
     ),
     error(
         "429",
         "temporarily_unavailable",
-        "too many failed attempts from this address: wait for the seconds in Retry-After",
+        "too many failed attempts with this client id from this network: wait for the seconds in Retry-After",
         "Something keeps trying with wrong credentials. Stop it first, then wait.",
     ),
     error(
@@ -157,13 +157,13 @@ const VERIFY_ERRORS: [ErrorHelp; 6] = [
         "401",
         "invalid_token",
         "the token is not valid: get a new one",
-        "It has expired, was revoked, or its client is disabled. Ask for a new one.",
+        "It has expired, was revoked or is not from this service, or its client is disabled or has ended, or the workspace is suspended. Ask for a new one.",
     ),
     error(
         "401",
         "invalid_token",
         "it may have been cut when pasted",
-        "The end of the token is missing. Check that the field of the ERP is long enough, and paste it again.",
+        "The end of the token may be missing. Check that the field of the ERP is long enough, and paste it again.",
     ),
     error(
         "401",

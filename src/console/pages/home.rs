@@ -11,6 +11,7 @@ use crate::model::workspace::{PLATFORM, Workspace};
 
 /// `GET /console`
 pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
+    // Of three, at least two are not the workspace of the platform. That is enough to know that there is more than one.
     let found = workspaces(&signed_in, 3).await?;
     // The platform's own workspace holds clients that administer Mintmark, which few people look for.
     let mut others = found.iter().filter(|workspace| workspace.workspace_id != PLATFORM);

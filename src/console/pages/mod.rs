@@ -1,4 +1,5 @@
-//! The pages, one file each: handlers that read the request, call one use case, and fill the view of a template.
+//! The pages after sign-in, except those of the account: handlers that read the request, call the services, and fill the view
+//! of a template.
 
 pub(crate) mod audit;
 pub(crate) mod audit_csv;

@@ -1,5 +1,5 @@
-//! Makes a setup link of an operator, and shows it once. Reload, Back and a second tab show the same link, until the
-//! administrator confirms that it is passed on, or ten minutes have passed. The link itself works for a day.
+//! Makes a setup link of an operator, and shows it. Reload, Back and a second tab show the same link, until the administrator
+//! confirms that it is passed on, or ten minutes have passed. The link itself works for a day.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -20,7 +20,7 @@ use crate::model::clock::UnixSeconds;
 use crate::model::operator::Operator;
 use crate::operators::{NewSetupLink, SetupLink};
 
-/// What is shown once. `Debug` is not derived, so that it is not printed.
+/// What the page shows. `Debug` is not derived, so that the link is not printed.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ShownLink {
     name: String,

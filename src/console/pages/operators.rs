@@ -213,7 +213,7 @@ pub(crate) async fn post_one(sent: Submitted, id: Path<String>) -> Result<HttpRe
     page(status, &edit_page(&signed_in, &reader, &operator, &form, problems).await?)
 }
 
-/// The operator of an address.
+/// The operator that an address names.
 pub(super) async fn find(signed_in: &SignedIn, id: &str) -> Result<(Reader, Operator), Stop> {
     let reader = signed_in.platform().await?;
     let operator = signed_in.door.services.operators.operator(&reader, id).await?;
@@ -281,7 +281,7 @@ fn form_page(shell: Shell, problems: Vec<Problem>, list: String, typed: &Form, p
         is_platform_admin: typed.has("platform_admin"),
         places: places.listed,
         has_more: places.has_more,
-        // Workspaces that were typed here are among the places.
+        // Workspaces that were typed into these two fields are among the places.
         more_admin: String::new(),
         more_viewer: String::new(),
         known: None,

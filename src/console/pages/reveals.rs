@@ -1,5 +1,5 @@
-//! `/console/reveals/{nonce}`: what a form created, shown once and never lost. Reload the page, go back, open it in two tabs:
-//! it shows the same until *I have stored it*, or until ten minutes have passed.
+//! `/console/reveals/{nonce}`: the secret or token that a form created. Reload, Back and a second tab show the same, until the
+//! operator confirms with *I have stored it*, or ten minutes have passed.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -232,7 +232,7 @@ fn token_url(signed_in: &SignedIn) -> String {
     format!("{}/oauth2/token", signed_in.door.issuer)
 }
 
-/// A secret that is shown once, of a new client or added to a client.
+/// A secret to show, of a new client or added to a client.
 struct Once {
     secret: String,
     kind: String,

@@ -1,5 +1,5 @@
 //! `/console/signing-keys`: the keys that sign tokens, each with its phase and the number of live tokens that depend on it.
-//! Platform administrators make new keys here, and delete old ones.
+//! Platform administrators make new keys here, and delete keys.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -72,7 +72,7 @@ struct DeletePage {
     version: i64,
     phase: &'static str,
     /// Whether tokens may depend on the key.
-    has_signed: bool,
+    may_have_signed: bool,
     is_active: bool,
     never: bool,
     tokens: String,
@@ -213,7 +213,7 @@ pub(crate) async fn post_delete(sent: Submitted, kid: Path<String>) -> Result<Ht
     let manager = signed_in.platform_manager().await?;
     let record = find(&signed_in, &kid).await?;
     must_be_fresh(&signed_in)?;
-    let revokes = has_signed(&record, signed_in.door.services.clock().now());
+    let revokes = may_have_signed(&record, signed_in.door.services.clock().now());
     if revokes && !form.has("revoke") {
         let problem = Problem::of("revoke", "Tick the box: deleting this key ends its tokens.");
         return page(StatusCode::UNPROCESSABLE_ENTITY, &delete_page(&signed_in, &record, vec![problem]));
@@ -238,7 +238,7 @@ async fn find(signed_in: &SignedIn, kid: &str) -> Result<KeyRecord, Stop> {
 }
 
 /// Whether tokens may depend on a key. Clocks differ, so another process may sign with it up to a minute before `activates_at`.
-fn has_signed(record: &KeyRecord, now: UnixSeconds) -> bool {
+fn may_have_signed(record: &KeyRecord, now: UnixSeconds) -> bool {
     record.key.phase != Phase::Pending || record.key.activates_at <= now + 60
 }
 
@@ -255,7 +255,7 @@ fn delete_page(signed_in: &SignedIn, record: &KeyRecord, problems: Vec<Problem>)
         kid: key.kid.clone(),
         version: key.version,
         phase: key.phase.as_str(),
-        has_signed: has_signed(record, signed_in.door.services.clock().now()),
+        may_have_signed: may_have_signed(record, signed_in.door.services.clock().now()),
         is_active: key.phase == Phase::Active,
         never: key.use_for == UseFor::NeverExpiring,
         tokens: count(record.live_tokens, "recorded token"),

@@ -1,5 +1,5 @@
-//! The keys of a webhook, shown once: reload, Back and a second tab show the same keys, until the operator confirms that they
-//! are stored, or ten minutes have passed.
+//! Shows new keys of a webhook. Reload, Back and a second tab show the same keys, until the operator confirms that they are
+//! stored, or ten minutes have passed.
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -17,7 +17,7 @@ use crate::ledger::{GivenAs, Reveal, SHOWN_SECONDS};
 use crate::model::webhook::Webhook;
 use crate::webhooks::SigningSecret;
 
-/// What is shown once. `Debug` is not derived, so that it is not printed.
+/// What the page shows. `Debug` is not derived, so that the secret is not printed.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ShownKeys {
     webhook_id: String,

@@ -114,7 +114,7 @@ async fn place(signed_in: &SignedIn, workspace_id: &str) -> Result<Inside, Stop>
     if signed_in.is_platform_admin() {
         return signed_in.inside(PLATFORM).await;
     }
-    // Always a redirect for an operator who is no platform administrator.
+    // For other operators this is always an error: a redirect, or that no workspace is open to them.
     let extent = signed_in.extent("").await?;
     signed_in.inside(extent.workspace_id()).await
 }

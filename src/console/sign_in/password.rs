@@ -17,7 +17,7 @@ use super::step::Step;
 use super::{PasskeyButton, begin, keep};
 use crate::operators::PasswordCheck;
 
-/// What the page says after a refused sign-in: the same for every reason.
+/// What the page says if an email address and a password are refused: the same for every reason but too many attempts.
 const REFUSED: &str = "The email address or the password is not right. Check both and try again.";
 
 #[derive(Template)]
@@ -119,7 +119,7 @@ pub(super) fn after_passkey(visitor: &Visitor, next: &str) -> Result<HttpRespons
     )
 }
 
-/// What the page says after too many attempts.
+/// What the page says after too many attempts. More than 90 seconds are rounded up to minutes.
 pub(super) fn too_many(seconds: u32) -> Problem {
     let wait = moment::span(if seconds > 90 { i64::from(seconds.div_ceil(60)) * 60 } else { seconds.into() });
     Problem::general(format!(
@@ -127,7 +127,7 @@ pub(super) fn too_many(seconds: u32) -> Problem {
     ))
 }
 
-/// 429 with the page.
+/// 429 with `Retry-After` and the page.
 pub(super) fn slowed(template: &impl Template, seconds: u32) -> Result<HttpResponse, Stop> {
     let mut reply = page(StatusCode::TOO_MANY_REQUESTS, template)?;
     reply.headers_mut().insert(header::RETRY_AFTER, seconds.into());

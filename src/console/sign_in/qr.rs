@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_dark_module_is_drawn_once() {
+    fn every_dark_module_is_drawn_once_and_a_text_that_is_too_long_has_no_code() {
         let text = "otpauth://totp/Mintmark:ada%40example.com?secret=JBSWY3DPEHPK3PXP&issuer=Mintmark";
         let code = QrCode::encode_text(text, QrCodeEcc::Medium).unwrap();
         let qr = Qr::of(text).unwrap();

@@ -1,5 +1,5 @@
-//! Between password and second factor: the operator whose password was right. Kept sealed in the database for ten minutes,
-//! under the name that a cookie holds.
+//! The step between password and second factor: the operator whose password was right, and the page to go to. It is kept sealed
+//! in the database for ten minutes, under a name that a cookie holds.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};

@@ -16,8 +16,8 @@ pub(in crate::console) struct TotpView {
     pub(in crate::console) uri: String,
 }
 
-/// The key for an app that is not set up yet: a MAC of `parts`, so that a page that is loaded again shows the same key, and
-/// nobody else can compute it. The key is not stored until a code confirms it.
+/// The key for an app that is not set up yet: a MAC of `parts`, so that a page that is loaded again shows the same key, which
+/// only this service can compute. The key is not stored until a code confirms it.
 pub(in crate::console) fn secret_for(door: &Door, parts: &[&[u8]]) -> TotpSecret {
     let mac = Zeroizing::new(door.services.subkeys().enrolment_mac(parts));
     TotpSecret::from_bytes(mac.first_chunk::<20>().map_or(mac.as_slice(), <[u8; 20]>::as_slice))
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_app_learns_key_host_and_account() {
+    fn an_app_learns_key_host_and_account_and_debug_shows_nothing() {
         let secret = TotpSecret::from_bytes(b"12345678901234567890");
         let view = TotpView::of(&secret, "ada+x@example.com", "tokens.example.com");
         assert_eq!(view.key, "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ");

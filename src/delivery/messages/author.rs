@@ -7,7 +7,7 @@ use crate::model::mail::MailKind;
 use crate::model::moment;
 use crate::model::text;
 
-/// The last facts of every mail.
+/// The last rows of every mail.
 pub(super) fn rows(facts: Facts<'_>, mail: &MailFacts) -> Vec<Row> {
     let mut rows = Vec::new();
     // A reminder has no author: the service sends it by itself.

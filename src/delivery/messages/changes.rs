@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_come_in_order() {
+    fn changes_come_in_the_order_of_the_members() {
         let facts =
             json!({"changed": {"products": {"old": ["gst"], "new": []}, "label": {"old": "a", "new": "b"}}});
         let changes = of(Facts(facts.as_object().unwrap()));

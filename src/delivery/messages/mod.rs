@@ -1,8 +1,9 @@
 //! What the mails say: each tells the contacts of an API client, or an operator, what happened, to which client, by whom, from
 //! where and when, what changed, and what to do about it. For the worker that sends them.
 //!
-//! A mail never has a secret or a token, loads nothing from elsewhere, and opening a link in it changes nothing. Labels and
-//! names are written by users: `text::shown` removes what could mislead a reader, and the HTML escapes them.
+//! A mail never has a secret or a token, apart from a setup link that is mailed to its operator. It loads nothing from
+//! elsewhere, and opening a link in it changes nothing. Labels and names are written by users: `text::shown`
+//! removes what could mislead a reader, and the HTML escapes them.
 
 mod author;
 mod changes;
@@ -137,7 +138,7 @@ pub(super) enum Unwritable {
     #[error("the setup link was erased when its mail was sent or given up: make a new one")]
     Erased,
     /// The setup link expired before its mail was sent.
-    #[error("the setup link has ended: make a new one")]
+    #[error("the setup link has expired: make a new one")]
     Ended,
     /// A template could not be rendered, which is not expected.
     #[error("it could not be written: {0}")]

@@ -2,9 +2,9 @@
 //! that serve them and the job that refreshes them.
 //!
 //! A list is signed at the first request for it, kept in memory, and signed again only when something in it changed, when
-//! half of its lifetime is over, or when its key is no longer published. After a process has acknowledged a revocation, every
-//! list that it serves shows the revocation: the process notes the change first, and does not serve a list that was read
-//! before a noted change. Other processes note the change when they read the change counter.
+//! half of its lifetime is over, when the clock is before its `iat`, or when its key is no longer published. After a process
+//! has acknowledged a revocation, every list that it serves shows the revocation: the process notes the change first, and does
+//! not serve a list that was read before a noted change. Other processes note the change when they read the change counter.
 
 mod token;
 
@@ -85,7 +85,8 @@ impl StatusLists {
     /// The current list with this number; `None` if it does not exist or was removed.
     ///
     /// # Errors
-    /// [`StatusListError`]. A list in memory is served until its `ttl` has passed since the database last answered.
+    /// [`StatusListError`]. While the database does not answer, lists in memory are served until their `ttl` has passed since
+    /// its last answer.
     pub async fn get(&self, list: i64) -> Result<Option<Arc<SignedList>>, StatusListError> {
         self.must_be_confirmed().await?;
         let known = self.entries.load().get(&list).cloned();
@@ -109,7 +110,7 @@ impl StatusLists {
         Ok(self.tokens.status_lists().await?.into_iter().map(|list| self.uri(list)).collect())
     }
 
-    /// Signs again the lists in memory that are out of date, so that no request waits for a signature.
+    /// Signs again the lists in memory that are out of date, so that few requests wait for a signature.
     ///
     /// # Errors
     /// The first [`StatusListError`]; the lists after it are left as they are.

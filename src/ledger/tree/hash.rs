@@ -5,7 +5,7 @@ use ring::digest::{Context, SHA256};
 /// SHA-256.
 pub(crate) type Hash = [u8; 32];
 
-/// Each level of stored nodes is this many levels of the tree: full subtrees of 2^8 leaves, of 2^16, and so on.
+/// Nodes are stored at each level of the tree that is a multiple of this: full subtrees of 2^8 leaves, of 2^16, and so on.
 pub(super) const LEVEL_BITS: u32 = 8;
 
 fn sha256(parts: &[&[u8]]) -> Hash {

@@ -1,8 +1,9 @@
 //! The audit trail as a tree that others can verify (RFC 6962, C2SP `tlog-checkpoint`): what `docs/audit.md` describes.
 //!
-//! The transaction of a change adds its events ([`super::record`]); here are the hashes ([`hash`]), the key ([`keys`]), the
-//! upkeep by one process at a time ([`number`], [`checkpoint`]), what doors answer with ([`proof`]), and the check of all of
-//! it ([`verify`]).
+//! The transaction of a change adds its events ([`super::record`]). This folder has the hashes ([`hash`]), the key ([`keys`],
+//! and a new tree with a new one in [`renew`]), the upkeep by one process at a time ([`number`], [`checkpoint`]), what requests
+//! for checkpoints and proofs are answered with ([`proof`]), the export ([`export`]), and the check of the whole trail
+//! ([`verify`]).
 
 mod checkpoint;
 mod export;

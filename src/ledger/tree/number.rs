@@ -1,5 +1,5 @@
-//! Numbers, in bounded steps, events that have no place in the tree yet: those from before there was a tree. Meanwhile new
-//! events wait behind them.
+//! Gives a number, in bounded steps, to each event that has no place in the tree yet: first to those from before there was a
+//! tree, then to the new ones that came meanwhile, which wait behind them.
 
 use crate::kernel::Error;
 use crate::ledger::Ledger;
@@ -10,7 +10,7 @@ use crate::storage::Numbered;
 
 /// How many events are numbered in one transaction. While it runs, no other can add events to the tree.
 const STEP: u32 = 1_000;
-/// For how long a process takes care of the tree, in seconds.
+/// How long a lease lasts, in seconds: meanwhile no other process numbers events.
 const LEASE_SECONDS: i64 = 180;
 /// How many steps are made before the lease is renewed.
 const STEPS_OF_A_LEASE: usize = 20;
@@ -54,10 +54,7 @@ impl Ledger {
             }
             steps += 1;
             if steps % STEPS_OF_A_LEASE == 0 {
-                tracing::info!(
-                    up_to = after,
-                    "numbering events of the audit trail from before it was a tree"
-                );
+                tracing::info!(up_to = after, "numbering events of the audit trail that have no number yet");
                 if !self.lease_upkeep().await? {
                     return Ok(false);
                 }

@@ -1,5 +1,5 @@
-//! What doors answer with: checkpoints, proofs that an event is in the tree (C2SP `tlog-proof`), and proofs that a tree begins
-//! with the entries of an older checkpoint.
+//! What requests about the audit tree are answered with: checkpoints, proofs that an event is in the tree (C2SP `tlog-proof`),
+//! and proofs that a tree begins with the entries of an older checkpoint.
 
 use std::collections::HashMap;
 

@@ -57,7 +57,8 @@ impl Ledger {
     /// Begins a new tree with a new key.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::Storage`], [`Error::Crypto`]; then the old tree continues.
+    /// [`Error::Denied`], [`Error::Storage`], [`Error::Crypto`]; then the old tree continues, unless only the last step
+    /// failed, which reads the keys again.
     pub async fn renew_audit_key(&self, caller: &Manager) -> Result<(), Error> {
         caller.must_manage_platform("the audit trail")?;
         // Numbers events and signs a checkpoint first, so that the transaction is short.

@@ -89,7 +89,7 @@ fn is_consistent(first: i64, second: i64, roots: (Hash, Hash), proof: &[Hash]) -
 }
 
 #[test]
-fn hashes_are_those_of_the_rfc() {
+fn roots_are_those_of_the_reference_implementation() {
     let hex = |hash: Hash| hash.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     // The test vectors of Certificate Transparency's reference implementation: eight entries.
     let entries: [&[u8]; 8] = [
@@ -150,6 +150,7 @@ fn every_proof_of_small_trees_is_right() {
 
 #[test]
 fn parts_of_large_trees_are_made_of_stored_subtrees() {
+    // A few more than 2^16, so that there are stored nodes of both levels.
     let all = leaves(66_000);
     let (edge, nodes) = edge(&all);
     assert_eq!(edge.root(), naive_root(&all));
@@ -183,7 +184,7 @@ fn parts_of_large_trees_are_made_of_stored_subtrees() {
 }
 
 #[test]
-fn a_checkpoint_is_a_signed_note() {
+fn a_checkpoint_is_a_signed_note_and_a_changed_or_malformed_one_is_refused() {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
     let key = AuditKey::new("tokens.example.com/audit", pair.public_key().as_ref()).unwrap();
     let note = sign(&key.origin, 3, &[1; 32], &pair).unwrap();
@@ -208,7 +209,7 @@ fn a_checkpoint_is_a_signed_note() {
 
 /// The example of Go's `golang.org/x/mod/sumdb/note`.
 #[test]
-fn a_key_is_written_as_others_write_it() {
+fn a_verifier_key_is_written_as_go_writes_it() {
     let text = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
     let public =
         base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text.rsplit_once('+').unwrap().1);

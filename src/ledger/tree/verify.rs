@@ -25,7 +25,7 @@ pub struct Verification {
     pub logs: Vec<CheckedLog>,
     /// How many events wait for a number.
     pub waiting: i64,
-    /// What is wrong apart from the trees.
+    /// What is wrong outside of the trees.
     pub findings: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ pub struct CheckedLog {
 /// A tree while it is checked.
 struct Check {
     result: CheckedLog,
-    /// `None` after a gap, when no root can be computed any more.
+    /// `None` after a gap or a damaged hash, when no root can be computed any more.
     edge: Option<Edge>,
     nodes: Vec<Node>,
     /// The id of the last event whose bytes were deleted because of its age.

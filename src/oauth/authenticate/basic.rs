@@ -10,7 +10,8 @@ use super::presented::{ClientSecret, Presented};
 use crate::model::refusal::Refusal;
 use crate::oauth::form;
 
-/// The longest base64 that is decoded. A client id and secret are shorter even if each byte is percent-encoded.
+/// The longest base64 that is decoded, in characters, which encode 513 bytes. A client id and secret take at most 235 bytes,
+/// even if each byte of them is percent-encoded.
 const LONGEST: usize = 684;
 
 /// Reads the header: the scheme in any case, then base64 of two form-encoded parts, which are split at the first colon.
@@ -102,6 +103,7 @@ mod tests {
         ] {
             assert_eq!(read(value.as_bytes()).unwrap_err(), expected, "{value}");
         }
+        // White space around the secret is kept, so that the error can name it.
         for white in ["\n", " ", "\t", "%0A", "+", "\r\n"] {
             let (_, secret) = basic(format!("id:secret{white}").as_bytes()).unwrap();
             assert!(secret.len() > 6 && secret.trim() == "secret", "{secret:?}");

@@ -68,7 +68,7 @@ impl Presented {
                 }
                 Ok(presented)
             }
-            // The metadata does not offer assertions, so an assertion is not accepted as proof.
+            // No secret was sent. An assertion is not accepted as proof, since the metadata does not offer assertions.
             (None, None, _) => Ok(Err(Refusal::NoUsableCredentials)),
             _ => Err(MORE_THAN_ONE),
         }

@@ -1,7 +1,8 @@
 //! The reply to a client that could not authenticate, the line in the log, and what the client's administrators see.
 //!
-//! The reply is the same for every failure that depends on a client. Credentials that cannot belong to any client get a reply
-//! that names the fault: this reveals nothing, and it does not count as an attempt to guess a secret.
+//! The reply is the same for every failure that depends on a client, until there are too many (429). Credentials that cannot
+//! belong to any client get a reply that names the fault: the fault reveals nothing about a client, and such a request does not
+//! count as an attempt to guess a secret.
 
 use std::net::IpAddr;
 
@@ -43,8 +44,8 @@ fn fault(reason: Refusal) -> Option<&'static str> {
     })
 }
 
-/// The error for a request from `source` that does not authenticate its client because of `reason`. Also logs and counts the
-/// failure, and notes it for the client's administrators.
+/// The error for a request from `source` that does not authenticate its client because of `reason`. Also counts the
+/// failure, writes a log line if one is due, and notes the failure for the client's administrators.
 #[cold]
 pub(super) fn error(
     door: &Door,

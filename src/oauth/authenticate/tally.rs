@@ -1,4 +1,4 @@
-//! Counts events by a common key, so that a flood of them writes only one log line a second for each key.
+//! Counts events by a key, so that a flood of them writes at most one log line a second for each key.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -18,7 +18,7 @@ use super::tally::Tally;
 use crate::kernel::Ticks;
 use crate::model::clock::Clock;
 
-/// How many failures are allowed at once for a client id from one network. One of them comes back each second.
+/// How many failures are allowed at once for a client id from one network. After that, one more is allowed each second.
 const FAILURES: NonZeroU32 = match NonZeroU32::new(60) {
     Some(failures) => failures,
     None => NonZeroU32::MIN,
@@ -158,13 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn t24_the_table_has_a_bound() {
+    fn t24_the_number_of_buckets_is_bounded_and_clients_rarely_share_one() {
         let throttle = Throttle::new(Arc::new(ManualClock::at(1_790_000_000)));
         let buckets = (0..1_000)
             .map(|number| throttle.bucket(&format!("cl_{number}"), Some(IpAddr::from([203, 0, 113, 7]))));
         let buckets: std::collections::BTreeSet<u64> = buckets.collect();
         assert!(buckets.iter().all(|bucket| *bucket < BUCKETS));
-        // Clients rarely share a bucket.
         assert!(buckets.len() > 900, "{}", buckets.len());
     }
 }

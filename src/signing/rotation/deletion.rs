@@ -8,7 +8,7 @@ use crate::model::key::{Phase, SigningKey};
 /// live.
 ///
 /// # Errors
-/// [`NotDeletable`] while a token may depend on the key.
+/// [`NotDeletable`] while the key signs or a token may depend on it, and if it is no longer published.
 pub(in crate::signing) fn deleted(
     key: &SigningKey,
     live_tokens: i64,

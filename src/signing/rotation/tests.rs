@@ -108,7 +108,7 @@ fn no_token_is_live(_: &str) -> bool {
 }
 
 #[test]
-fn the_first_start_makes_one_active_key_of_each_class() {
+fn the_first_start_makes_one_active_key_of_each_class_and_a_successor_is_due_in_time() {
     let mut rows = Rows::new();
     let due = rows.tick(START, &POLICY, no_token_is_live);
     assert_eq!(due.manual, []);
@@ -230,6 +230,7 @@ fn a_retired_key_stays_until_the_last_token_it_may_have_signed_has_expired() {
     let steps =
         |keys: &[SigningKey], live: &[&str], now| due(keys, |kid| live.contains(&kid), now, &policy).steps;
     let gone = |kid: &str| Step::Gone { kid: kid.to_owned() };
+    // 60 seconds are the margin for replicas, 86,400 the longest life of a stateless token.
     assert_eq!(steps(&keys, &[], START + 59), []);
     assert_eq!(steps(&keys, &[], START + 60), [gone("n")]);
     assert_eq!(steps(&keys, &["n"], START + 86_459), []);

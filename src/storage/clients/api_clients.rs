@@ -18,6 +18,7 @@ statements! {
             replace_grace_seconds, generation, status_list, status_idx, slots_suspended_at, created_at, updated_at,
             version, description)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+    // -1 means that the client was not used yet.
     INSERT_UNUSED = "INSERT INTO client_uses (client_id, workspace_id, ordinal, last_used_at) VALUES ($1, $2, $3, -1)";
     LOCK = concat!("UPDATE api_clients SET version = version
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2) RETURNING ", columns!());
@@ -95,8 +96,8 @@ impl Tx {
         self.grant_products(&client.client_id, &client.products).await
     }
 
-    /// A client within reach, locked until the end of the transaction. Every change of a client begins here, so that no two
-    /// changes of one client run at the same time.
+    /// A client within reach, locked until the end of the transaction. Every change of the record of a client begins here, so
+    /// that no two changes of one record run at the same time.
     pub async fn lock_client(
         &mut self,
         reach: &Reach,
@@ -112,8 +113,8 @@ impl Tx {
         Ok(Some(client))
     }
 
-    /// As [`Tx::lock_client`], for any client, but also `None` while another transaction has locked it: for work that can
-    /// be done later.
+    /// As [`Tx::lock_client`], for a client of any workspace, but also `None` while another transaction has locked the client:
+    /// for work that can be done later.
     pub async fn lock_client_unless_held(
         &mut self,
         client_id: &str,
@@ -173,7 +174,7 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Removes a client with its secrets and grants.
+    /// Removes a client with its secrets, its grants and what was counted of it. The rows of its tokens stay.
     pub async fn delete_client(&mut self, client_id: &str) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(DELETE)
             .bind(client_id).execute(&mut *conn).await.map(|done| done.rows_affected()))?;

@@ -1,4 +1,4 @@
-//! The ids of clients, for work on many of them.
+//! Finds clients for work on many of them, and writes when a generation of a client began.
 
 use super::rows::{ClientRow, columns};
 use crate::model::client::ApiClient;
@@ -65,12 +65,13 @@ impl Storage {
             .bind(workspace_id).fetch_all(pool).await)?)
     }
 
-    /// The workspaces with clients whose slots do not show the right state at `now`.
+    /// The workspaces with a client whose slots do not show yet that the workspace is suspended, or show a suspension that has
+    /// ended by `now`.
     pub async fn workspaces_with_outdated_slots(&self, now: i64) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(WITH_OUTDATED_SLOTS).bind(now).fetch_all(pool).await)?)
     }
 
-    /// Up to `limit` clients that were created before there were slots.
+    /// Up to `limit` clients without a slot, which were created before there were slots.
     pub async fn clients_without_slot(&self, limit: u32) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(WITHOUT_SLOT)
             .bind(i64::from(limit)).fetch_all(pool).await)?)
@@ -100,8 +101,8 @@ impl Tx {
     }
 
     /// The clients that may hold stateless tokens signed with `alg`, in the order in which to lock them. These are clients
-    /// that sign with `alg` or with the algorithm of the platform, or that were changed after `since` and may have had
-    /// `alg` before. Their generation began no later than `until`.
+    /// whose tokens are signed with `alg` or with the algorithm of the platform, and clients that were changed after `since`
+    /// and may have had `alg` before. Their generation began no later than `until`.
     pub async fn client_ids_signed_by(
         &mut self,
         alg: Alg,

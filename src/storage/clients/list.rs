@@ -25,7 +25,7 @@ pub struct ClientFilter {
     pub status: Option<String>,
     /// Has all these pairs in its metadata.
     pub metadata: BTreeMap<String, String>,
-    /// Has a live secret that ends before this instant.
+    /// Has a live secret that expires before this instant.
     pub secret_expires_before: Option<UnixSeconds>,
     /// Has not authenticated or got a token since this instant.
     pub unused_since: Option<UnixSeconds>,
@@ -60,8 +60,8 @@ impl Default for ClientSort {
     }
 }
 
-/// If no more clients than this pass the filter, all of them are found first and then sorted. If more do, a page of them is
-/// soon found by reading all clients in the order of the list.
+/// If no more clients than this pass the filter, all of them are found first and then sorted. If more do, clients are read in
+/// the order of the list until a page of them has passed the filter, which is soon.
 const FEW: usize = 1_000;
 
 const USES: EngineSql = EngineSql {
@@ -92,7 +92,7 @@ impl Storage {
         }
         let limited = values.workspace_id.is_some();
         let may_be_few = match sort.by {
-            // The index of labels finds these in the order of the list already.
+            // The index of labels gives the clients in the order of the list already.
             ClientOrder::Label if filter.seeks_label_alone() && !page.count => false,
             ClientOrder::LastUsedAt => limited || filter.may_find_few(),
             _ => filter.may_find_few(),
@@ -150,7 +150,8 @@ impl Tx {
         Ok(Some(found).filter(|found| found.len() <= FEW))
     }
 
-    /// Up to `limit` clients within reach that the filter finds, by id; with `among`, only those that it names.
+    /// Up to `limit` clients within reach that the filter finds, in the order of their ids; with `among`, only those that it
+    /// names.
     pub async fn client_ids_found(
         &mut self,
         reach: &Reach,

@@ -16,7 +16,7 @@ use super::engine::Statements;
 pub use credentials::StoredCredentials;
 pub use list::{ClientFilter, ClientOrder, ClientSort};
 
-/// The shared statements of this folder.
+/// The statements of this folder that both engines run as they are.
 pub(super) const STATEMENTS: &[Statements] = &[
     api_clients::STATEMENTS,
     credentials::STATEMENTS,

@@ -1,4 +1,5 @@
-//! Client secrets: rows of `client_secrets`. The rows hold only MACs; the secret itself never gets here.
+//! Client secrets: rows of `client_secrets`. A row has the MAC and the last four characters of a secret; the whole secret never
+//! gets here.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -125,7 +126,7 @@ impl Tx {
         Ok(rows.into_iter().map(ClientSecret::from).collect())
     }
 
-    /// The secrets of clients that have not expired at `now`, by client, oldest first.
+    /// The secrets of these clients, without those that have expired at `now`: by client, oldest first.
     pub(super) async fn secrets_of_clients(
         &mut self,
         client_ids: &[&str],
@@ -157,7 +158,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Makes every other secret of the client expire at `at`, unless it expires sooner.
+    /// Makes every secret of the client but `kept` expire at `at`, unless it expires sooner.
     pub async fn expire_other_secrets(
         &mut self,
         client_id: &str,

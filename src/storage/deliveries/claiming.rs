@@ -1,5 +1,5 @@
-//! Claims deliveries and stores the results. Several processes share the work: a claim is a lease, and a result is
-//! stored only while the row is still at the same attempt.
+//! Claims deliveries and stores the results; also queues a delivery again, and drops setup links. Several processes share the
+//! work: a claim is a lease, and a result is stored only while the row is still at the same attempt.
 
 use crate::model::delivery::{Channel, Claimed, Report};
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
@@ -86,7 +86,7 @@ pub enum Next {
 }
 
 impl Storage {
-    /// The hosts for which deliveries are due, and since when; the longest due first.
+    /// The hosts for which deliveries are due, and since when; the longest due first. A delivery that is being sent counts too.
     pub async fn due_hosts(&self, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_as(DUE_HOSTS).bind(now).fetch_all(pool).await)?)
     }
@@ -150,8 +150,8 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Deletes the waiting mails with a setup link for an operator, because another link replaces it. A mail that is being
-    /// sent stays.
+    /// Deletes the waiting mails with a setup link for an operator, because another link replaces it. A mail that a process has
+    /// claimed stays.
     pub async fn drop_setup_link_mails(&mut self, operator_id: &str) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(DROP_SETUP_LINKS)
             .bind(operator_id).execute(&mut *conn).await.map(|_| ()))?;

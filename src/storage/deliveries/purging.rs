@@ -1,4 +1,4 @@
-//! Deletes deliveries that were sent or given up long ago. A delivery that waits is never deleted.
+//! Deletes deliveries that were sent or given up long ago, and none that waits.
 
 use crate::storage::engine::{on_write, statements};
 use crate::storage::{Storage, StorageError};

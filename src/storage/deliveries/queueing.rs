@@ -65,8 +65,9 @@ impl Tx {
         Ok(queued)
     }
 
-    /// Queues the mails about one change of a client or an operator in the transaction of the change. All of them are about
-    /// the same one, which is locked.
+    /// Queues the mails about one change of a client or an operator in the transaction of the change. All of them are about the
+    /// same client or operator. If the caller has not locked its record, transactions at the same time may merge fewer mails,
+    /// and queue a few more than `WAITING_MAX`.
     pub async fn enqueue(&mut self, mails: &[Mail]) -> Result<(), StorageError> {
         let mut new = Vec::with_capacity(mails.len());
         for mail in mails {

@@ -117,8 +117,8 @@ const STAGED: &str = ".restoring";
 
 impl Storage {
     /// Copies a backup to a file next to the path of the SQLite database of `url`. Returns the URL of the copy. The caller
-    /// has to make the copy safe to serve before [`Storage::put_in_place`]. There must be no database at the path, and no
-    /// write-ahead log that is not empty: that log could be the only record of what happened since the backup.
+    /// has to make the copy safe to serve before [`Storage::put_in_place`]. There must be no database at the path. A
+    /// write-ahead log there must be empty, since it could be the only record of what happened since the backup.
     ///
     /// # Errors
     /// [`StorageError::Restore`], [`StorageError::Open`]; then there is no finished copy.

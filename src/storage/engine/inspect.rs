@@ -28,10 +28,12 @@ pub struct Inspection {
 }
 
 impl Storage {
-    /// Inspects the database at `url`. Nothing is created, migrated or written.
+    /// Inspects the database at `url`. Nothing is migrated or written, and no database is created. SQLite may leave an empty
+    /// write-ahead log and its index beside the file.
     ///
     /// # Errors
-    /// [`StorageError::Open`] if it cannot be reached or is too old, [`StorageError::Damaged`].
+    /// [`StorageError::Open`] if the database cannot be reached, is too old or does not answer in time;
+    /// [`StorageError::Damaged`]; other variants if a query fails.
     pub async fn inspect(url: &str) -> Result<Inspection, StorageError> {
         let looking =
             async { if postgres::is_named_by(url) { of_postgres(url).await } else { of_sqlite(url).await } };

@@ -1,5 +1,5 @@
-//! Time limits for PostgreSQL. A server that refuses says so at once, but one that hangs does not answer. So every wait for
-//! it has a limit here, and a connection that exceeded one is not used again.
+//! Time limits for PostgreSQL. A server that refuses says so at once, but one that hangs does not answer. So the work of a
+//! serving process has limits here; a migration has none. A connection is used again only if it answers ([`answers`]).
 
 use std::io;
 use std::time::Duration;

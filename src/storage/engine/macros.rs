@@ -45,7 +45,7 @@ macro_rules! on_tx {
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
         $($(#[$doc])* const $name: &str = $sql;)*
-        /// Every statement of this file.
+        /// The statements of this file that both engines run as they are.
         pub(super) const STATEMENTS: crate::storage::engine::Statements = &[$((stringify!($name), $name)),*];
     };
 }

@@ -1,4 +1,4 @@
-//! What differs between the two engines that run one set of statements: SQLite and PostgreSQL.
+//! What differs between the two engines, SQLite and PostgreSQL, which run mostly the same statements.
 
 mod backup;
 mod inspect;
@@ -113,7 +113,7 @@ impl Db {
         })
     }
 
-    /// Fails if the file of a SQLite database is no longer where it was opened.
+    /// Fails if a file of a SQLite database is no longer where it was opened.
     pub(super) fn check_in_place(&self) -> Result<(), StorageError> {
         match self {
             Self::Sqlite { file, .. } => file.check_in_place(),

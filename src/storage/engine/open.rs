@@ -4,7 +4,8 @@ use super::{Db, postgres, sqlite};
 use crate::storage::StorageError;
 
 impl Db {
-    /// Opens the database and brings its schema up to date. `sqlite:` creates the file and its folder.
+    /// Opens the database and brings its schema up to date. A `sqlite:` URL creates the file and its folder if they do not
+    /// exist.
     pub(in crate::storage) async fn open(url: &str, max_connections: u32) -> Result<Self, StorageError> {
         if postgres::is_named_by(url) {
             let db = postgres::connect(url, max_connections).await?;

@@ -97,10 +97,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_shows_no_part_of_a_password() {
+    fn the_place_shows_at_most_leading_digits_of_a_password() {
         for (url, shown) in [
             ("postgres://me:canary@h/db?sslpassword=canary", Some("h:5432/db")),
             ("postgres://h/db?password=can&ary", Some("h:5432/db")),
+            // The unescaped `?` ends the place, so the digits before it are read as a port.
             ("postgres://me:12?canary@h/db", Some("me:12/")),
             ("postgres://me:12/canary@h/db", None),
             ("postgres://me:can/ary@h/db", None),

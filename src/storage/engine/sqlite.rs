@@ -203,7 +203,7 @@ impl DataVersion {
         Ok(Self { connection: read.acquire().await?.detach(), seen: -1 })
     }
 
-    /// Whether anything was committed since the last call.
+    /// Whether anything was committed since the last call; `true` at the first call.
     pub(in crate::storage) async fn has_changed(&mut self) -> Result<bool, StorageError> {
         let now: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut self.connection).await?;
         Ok(std::mem::replace(&mut self.seen, now) != now)
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_commit_is_forced_to_the_disk() {
+    async fn a_commit_is_forced_to_the_disk_and_temporary_data_is_in_memory() {
         const FULL: i64 = 2;
         const MEMORY: i64 = 2;
         let folder = tempfile::tempdir().unwrap();
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_keeps_the_page_size_it_was_made_with() {
+    async fn a_new_file_has_large_pages_and_an_old_one_keeps_its_page_size() {
         let folder = tempfile::tempdir().unwrap();
         let old = tempfile::tempdir().unwrap();
         let made =

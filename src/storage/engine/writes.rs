@@ -14,7 +14,7 @@ pub struct Writes {
 }
 
 impl Writes {
-    /// How many commits that wrote something became durable.
+    /// How many commits that are known to have written something became durable.
     pub fn committed(&self) -> u64 {
         self.committed.load(Ordering::Relaxed)
     }
@@ -24,7 +24,7 @@ impl Writes {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Whether a commit has failed (as [`Writes::failed`] counts) since the last one that wrote something and succeeded.
+    /// Whether a commit has failed (as [`Writes::failed`] counts) since the last one that [`Writes::committed`] counts.
     pub fn last_failed(&self) -> bool {
         self.last_failed.load(Ordering::Acquire)
     }

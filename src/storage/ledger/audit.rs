@@ -1,5 +1,6 @@
-//! The audit trail: rows of `audit_events`, added to the tree by the last statements of the transaction of the change that
-//! they record. [`super::audit_tree`] keeps the tree.
+//! The audit trail: rows of `audit_events`, added by the last statements of the transaction of the change that they record.
+//! They get their numbers in the tree in the same transaction, or later while events from before the tree still wait for
+//! theirs. [`super::audit_tree`] keeps the tree.
 
 use sqlx::{PgConnection, SqliteConnection};
 

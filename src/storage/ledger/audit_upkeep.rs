@@ -82,8 +82,8 @@ impl Storage {
         Ok(on_read!(self, pool => sqlx::query_scalar(ASTRAY).fetch_one(pool).await)?)
     }
 
-    /// Deletes the entries, addresses and details of up to `limit` of the oldest events whose id sorts before `before`.
-    /// Their leaves stay. Returns how many.
+    /// Deletes the entries, addresses, request ids and details of up to `limit` events whose id sorts before `before`, the
+    /// oldest first. Their leaves stay. Returns how many events.
     pub async fn prune_audit_events(&self, before: &str, limit: u32) -> Result<u64, StorageError> {
         let due: Vec<IdRow> = on_read!(self, pool => sqlx::query_as(DUE)
             .bind(before).bind(i64::from(limit)).fetch_all(pool).await)?;

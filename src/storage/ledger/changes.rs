@@ -92,13 +92,13 @@ pub struct ChangeWatch {
     seen: i64,
     /// Whether SQLite reported a commit whose changes were not read yet. It does not report the same commit again.
     unread: bool,
-    /// What the clock of the database said at the last poll, in Unix milliseconds; `None` where it is our own.
+    /// What the clock of the database said at the last poll, in Unix milliseconds; `None` on SQLite and before the first poll.
     database_millis: Option<i64>,
 }
 
 impl ChangeWatch {
-    /// What the clock of the database said at the last poll, in Unix milliseconds. `None` on SQLite, whose clock is that
-    /// of this machine.
+    /// What the clock of the database said at the last poll, in Unix milliseconds. `None` on SQLite, whose clock is that of
+    /// this machine, and before the first poll.
     pub fn database_millis(&self) -> Option<i64> {
         self.database_millis
     }

@@ -1,4 +1,5 @@
-//! What is written together with a change, in its transaction: audit event, saved reply and change counter.
+//! What is written together with a change, in its transaction: audit event, saved reply and change counter. Also the upkeep of
+//! the audit tree, the names of those who make changes, and the heartbeat.
 
 mod audit;
 mod audit_tree;
@@ -16,7 +17,7 @@ pub use audit_upkeep::Numbered;
 pub use changes::{Change, ChangeWatch, Changes};
 pub use idempotency::StoredReply;
 
-/// The shared statements of this folder.
+/// The statements of this folder that both engines run as they are.
 pub(super) const STATEMENTS: &[Statements] = &[
     audit::STATEMENTS,
     audit_tree::STATEMENTS,

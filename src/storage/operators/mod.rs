@@ -8,6 +8,6 @@ mod ways;
 
 use super::engine::Statements;
 
-/// The shared statements of this folder.
+/// The statements of this folder that both engines run as they are.
 pub(super) const STATEMENTS: &[Statements] =
     &[links::STATEMENTS, people::STATEMENTS, sessions::STATEMENTS, states::STATEMENTS, ways::STATEMENTS];

@@ -1,5 +1,6 @@
-//! Records of operators: rows of `operators` with those of `operator_roles`. Every change of an operator first locks the
-//! row `operators` of `turns`, so that rules about all operators hold.
+//! Records of operators: rows of `operators` with those of `operator_roles`. A change of an operator first locks the row
+//! `operators` of `turns`, so that rules about all operators hold. A sign-in, which only notes that a
+//! way in was used, does not lock it.
 
 use std::collections::BTreeMap;
 

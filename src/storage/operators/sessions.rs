@@ -84,7 +84,7 @@ impl Storage {
         row.map(StoredSession::try_from).transpose()
     }
 
-    /// The sessions of an operator that have not ended, the newest first.
+    /// The sessions of an operator that have not ended at `now` and were used after `idle_since`, the newest first.
     pub async fn sessions_of(
         &self,
         operator_id: &str,
@@ -121,7 +121,7 @@ impl Storage {
         Ok(count > 0)
     }
 
-    /// Forgets up to `limit` networks that nobody signed in from since `seen_before`. Returns how many.
+    /// Forgets up to `limit` networks from which their operator has not signed in after `seen_before`. Returns how many.
     pub async fn purge_networks(&self, seen_before: i64, limit: u32) -> Result<u64, StorageError> {
         on_write!(self, pool => sqlx::query(PURGE_NETWORKS)
             .bind(seen_before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))
@@ -129,7 +129,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Notes that an operator signs in. `false` if they are not active; then they may not.
+    /// Notes that an operator signs in. `false` if they are not active; then they may not sign in.
     pub async fn note_sign_in(&mut self, operator_id: &str, now: i64) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(SIGN_IN)
             .bind(operator_id).bind(now).execute(&mut *conn).await.map(|done| done.rows_affected()))?;
@@ -159,7 +159,7 @@ impl Tx {
     }
 
     /// Replaces the cookie of a session by the one whose hash is in `session`, and stores how and when the operator last
-    /// proved who they are. `false` if the session is no longer there.
+    /// proved who they are. `false` if the session is no longer there or has ended.
     pub async fn renew_session(
         &mut self,
         old_hash: &[u8],

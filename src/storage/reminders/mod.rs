@@ -1,4 +1,4 @@
-//! What ends next, and how far the reminders have come.
+//! Finds the secrets, API clients and tokens that end next, and stores up to which end reminders were made.
 
 mod ending;
 mod plans;
@@ -6,5 +6,5 @@ mod reached;
 
 use super::engine::Statements;
 
-/// The shared statements of this folder.
+/// The statements of this folder that both engines run as they are.
 pub(super) const STATEMENTS: &[Statements] = &[ending::STATEMENTS, reached::STATEMENTS];

@@ -1,4 +1,4 @@
-//! How far the reminders have come: for each kind and number of days, the last end that was looked at.
+//! Up to which end reminders were made: for each kind and number of days, the last end that was looked at.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ statements! {
 }
 
 impl Tx {
-    /// Waits until no other process sends reminders, and keeps them waiting until the end of the transaction. Returns the
-    /// last end that was looked at, by kind and number of days.
+    /// Waits until no other transaction makes reminders, and makes others wait until the end of this one. Returns the last end
+    /// that was looked at, by kind and number of days.
     pub async fn take_turn_of_reminders(&mut self) -> Result<BTreeMap<(EndingKind, i64), End>, StorageError> {
         on_tx!(self.db, conn => sqlx::query(TAKE_TURN).execute(&mut *conn).await.map(|_| ()))?;
         let rows: Vec<(String, i64, i64, String)> =

@@ -45,7 +45,8 @@ statements! {
         GROUP BY client_id ORDER BY COUNT(*) DESC, client_id LIMIT 10");
     CLIENTS_OF = concat!("SELECT DISTINCT client_id FROM access_tokens
         WHERE ", of_key!(), " AND (expires_at IS NULL OR expires_at > $2) ORDER BY client_id");
-    // A separate row: every change locks the change counter last, but work on keys still waits for other locks after this one.
+    // A row of its own, and not that of the change counter: every change locks the counter last, but work on keys takes other
+    // locks after this one.
     SERIALISE = "UPDATE turns SET number = number WHERE name = 'signing_keys'";
 }
 
@@ -106,14 +107,15 @@ impl Storage {
         rows.into_iter().map(SigningKey::try_from).collect()
     }
 
-    /// How many recorded tokens are valid at `now`, by kid.
+    /// How many recorded tokens are neither revoked nor expired at `now`, by kid. A replaced token counts until its revocation
+    /// is written.
     pub async fn live_tokens_by_kid(&self, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_as(LIVE_TOKENS).bind(now).fetch_all(pool).await)?)
     }
 }
 
 impl Tx {
-    /// Makes all other work on signing keys wait until this transaction ends.
+    /// Makes other transactions that change signing keys wait until this one ends.
     pub async fn serialise_key_changes(&mut self) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(SERIALISE).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())
@@ -133,12 +135,12 @@ impl Tx {
         row.map(SigningKey::try_from).transpose()
     }
 
-    /// How many recorded tokens are valid at `now`, by kid.
+    /// As [`Storage::live_tokens_by_kid`], in this transaction.
     pub async fn live_tokens_by_kid(&mut self, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
         Ok(on_tx!(self.db, conn => sqlx::query_as(LIVE_TOKENS).bind(now).fetch_all(&mut *conn).await)?)
     }
 
-    /// Whether a recorded token that a key signed is valid at `now`.
+    /// Whether a recorded token that a key signed is live at `now`, as [`Tx::live_tokens_by_kid`] counts.
     pub async fn key_has_live_tokens(&mut self, kid: &str, now: i64) -> Result<bool, StorageError> {
         let found: i32 = on_tx!(self.db, conn => sqlx::query_scalar(HAS_LIVE_TOKENS)
             .bind(kid).bind(now).fetch_one(&mut *conn).await)?;
@@ -178,7 +180,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes the phase, the times and the private key of a signing key.
+    /// Writes the phase, the times, the private key and the version of a signing key.
     pub async fn update_signing_key(&mut self, key: &SigningKey) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(UPDATE)
             .bind(&key.kid).bind(key.phase.as_str()).bind(key.sealed_private.as_deref()).bind(key.activates_at)

@@ -8,5 +8,5 @@ use super::engine::Statements;
 pub(super) use keys::of_key;
 pub use root_key::SealedRoot;
 
-/// The shared statements of this folder.
+/// The statements of this folder that both engines run as they are.
 pub(super) const STATEMENTS: &[Statements] = &[keys::STATEMENTS, root_key::STATEMENTS];

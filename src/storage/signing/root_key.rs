@@ -1,4 +1,4 @@
-//! The only row of the service's own state: the change counter, and the root key sealed under the master key.
+//! The root key, sealed under the master key: in the only row of `service_state`, which also has the change counter.
 
 use crate::storage::engine::{on_read, on_tx, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
@@ -8,7 +8,7 @@ statements! {
     LOCK = "UPDATE service_state SET change_seq = change_seq WHERE id = 1 RETURNING master_fingerprint, sealed_root";
     INSERT_ROOT = "UPDATE service_state SET master_fingerprint = $1, sealed_root = $2, created_at = $3
         WHERE id = 1 AND sealed_root IS NULL";
-    // If two transactions replace the root key at once, the second one finds that it has changed.
+    // If two transactions replace the root key at the same time, the second one finds that it has changed.
     REPLACE_ROOT = "UPDATE service_state SET master_fingerprint = $2, sealed_root = $3
         WHERE id = 1 AND master_fingerprint = $1";
 }

@@ -5,5 +5,5 @@ mod workspaces;
 
 use super::engine::Statements;
 
-/// The shared statements of this folder.
+/// The statements of this folder that both engines run as they are.
 pub(super) const STATEMENTS: &[Statements] = &[products::STATEMENTS, workspaces::STATEMENTS];

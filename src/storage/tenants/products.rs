@@ -147,7 +147,7 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Removes a product. A grant made meanwhile is a [`StorageError::Conflict`].
+    /// Removes a product. [`StorageError::Conflict`] if a client is granted it, for example since a moment ago.
     pub async fn delete_product(&mut self, code: &str) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(DELETE)
             .bind(code).execute(&mut *conn).await.map(|done| done.rows_affected()))?;

@@ -233,8 +233,8 @@ impl Storage {
 }
 
 impl Tx {
-    /// Adds tokens that their clients requested with a secret, as [`Tx::record_token`] does for one, in this order. With
-    /// `alone`, this transaction alone then holds the rows of their clients.
+    /// Adds tokens that their clients requested with a secret, as [`Tx::record_token`] does for one, in this order (tokens that
+    /// differ only by id and slot in any order). With `alone`, this transaction alone then holds the rows of their clients.
     ///
     /// Returns for each token whether it was added, in order. A token is not added if it must not be issued, or if another
     /// transaction holds a row that has to be checked. [`Tx::record_token`] waits for that row: record such a token with it.

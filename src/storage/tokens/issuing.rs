@@ -35,7 +35,7 @@ pub enum IssueCheck {
     Allowed,
     /// The client, its secret or its workspace no longer allows it.
     ClientNotAllowed,
-    /// The client's generation has ended in the meantime, which does not restrict the client: sign again in the next one.
+    /// The client's generation has ended in the meantime, which does not restrict the client: sign again in its new generation.
     GenerationEnded,
     /// The key has stopped signing in the meantime; sign again with another one.
     KeyNotSigning,
@@ -93,7 +93,7 @@ macro_rules! record {
     };
 }
 
-// One statement for every recorded token: it checks, locks what it checked, and writes.
+// One statement for a token that a client requested with a secret: it checks, locks what it checked, and writes.
 const RECORD_SQLITE: &str = record!((by_secret), "");
 const RECORD_POSTGRES: &str = record!((by_secret), " FOR SHARE");
 const RECORD_ALONE_POSTGRES: &str = record!((by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");

@@ -6,8 +6,8 @@ use crate::storage::engine::{Db, EngineSql, json_array, on_read, on_tx, statemen
 use crate::storage::signing::of_key;
 use crate::storage::{Storage, StorageError, Tx};
 
-// SQLite would choose the index of all tokens of a client. With this index the cost depends only on the live ones. SQLite
-// refuses a statement that cannot use the index that it names.
+// SQLite would choose the index of all tokens of a client. With `access_tokens_live` the cost depends only on the live ones.
+// SQLite refuses a statement that cannot use the index that it names.
 macro_rules! of_live {
     ($verb:expr, $set:expr, sqlite: $on_sqlite:expr, postgres: $on_postgres:expr) => {
         EngineSql {
@@ -129,8 +129,8 @@ impl Storage {
 }
 
 impl Storage {
-    /// The recorded tokens of a key that are neither revoked nor ended, each after its client: pairs of `client_id` and
-    /// token id, in the order of the clients.
+    /// The recorded tokens of a key that are not revoked, and have not ended or ended less than `CLOCKS_DIFFER` seconds ago:
+    /// pairs of `client_id` and token id, in the order of the clients.
     pub async fn ending_tokens_of_key(
         &self,
         kid: &str,

@@ -76,7 +76,7 @@ impl Tx {
         Ok(())
     }
 
-    /// The slots of recorded tokens that are valid at `now`.
+    /// The slots of recorded tokens that are neither revoked nor expired at `now`.
     pub async fn slots_of_live_tokens(&mut self, now: i64) -> Result<Vec<Slot>, StorageError> {
         let rows: Vec<(Option<i64>, Option<i64>)> =
             on_tx!(self.db, conn => sqlx::query_as(HELD).bind(now).fetch_all(&mut *conn).await)?;

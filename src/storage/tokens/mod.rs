@@ -19,7 +19,7 @@ pub use recorded::TokenState;
 pub use revoking::Revoked;
 pub use status_lists::StoredStatusList;
 
-/// The shared statements of this folder.
+/// The statements of this folder that both engines run as they are.
 pub(super) const STATEMENTS: &[Statements] = &[
     issuing::STATEMENTS,
     live::STATEMENTS,

@@ -1,4 +1,4 @@
-//! Recorded access tokens as they are read: rows of `access_tokens`.
+//! Recorded access tokens: reads rows of `access_tokens`, and writes when tokens were last introspected.
 
 use std::ops::Deref;
 
@@ -15,7 +15,7 @@ pub enum TokenState {
     Recorded(Box<RecordedToken>),
     /// It was not recorded, and was revoked individually.
     Denied,
-    /// Nothing: it is stateless, was never issued, or ended long ago.
+    /// Nothing: it is stateless and was not revoked individually, was never issued, or was revoked or ended long ago.
     Unknown,
 }
 
@@ -112,7 +112,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// The recorded token `jti` of any client; read after its client was locked.
+    /// The recorded token `jti`, whichever client it belongs to. Lock that client first if the token is to be changed.
     pub async fn recorded_token(&mut self, jti: &str) -> Result<Option<RecordedToken>, StorageError> {
         let row: Option<TokenRow> =
             on_tx!(self.db, conn => sqlx::query_as(FIND).bind(jti).fetch_optional(&mut *conn).await)?;

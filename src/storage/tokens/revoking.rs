@@ -1,5 +1,6 @@
 //! Recorded tokens that are revoked or replaced, and stateless ones that are revoked one by one (rows of
-//! `denied_tokens`).
+//! `denied_tokens`). Because the clocks of services differ, most of these statements also revoke a token that ended less than
+//! [`CLOCKS_DIFFER`] seconds ago. Such a token does not count as live.
 
 use super::live::{CLOCKS_DIFFER, of_live};
 use crate::model::status::Slot;
@@ -77,7 +78,7 @@ const REVOKE_THESE: EngineSql = EngineSql {
         revoked_columns!()
     ),
 };
-// For each client in `$1`, an array of arrays, the newest tokens that it requested are kept; the array says how many.
+// `$1` is an array of arrays: a client, and how many of the newest live tokens that it requested are kept.
 pub(super) const REVOKE_BEYOND: EngineSql = EngineSql {
     sqlite: concat!(
         "UPDATE access_tokens SET revoked_at = $2 WHERE jti IN
@@ -162,8 +163,8 @@ impl Storage {
             .bind(now).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))
     }
 
-    /// Deletes up to `limit` recorded tokens that ended, and as many that were revoked, before `before`. Returns how many.
-    /// The statuses of their slots stay.
+    /// Deletes up to `limit` recorded tokens that had ended by `before`, and as many that were revoked by then. Returns how
+    /// many in all. The statuses of their slots stay.
     pub async fn purge_recorded_tokens(&self, before: i64, limit: u32) -> Result<u64, StorageError> {
         let expired = on_write!(self, pool => sqlx::query(PURGE_EXPIRED)
             .bind(before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))?;
@@ -202,8 +203,8 @@ impl Tx {
         Ok(revoked(rows, now))
     }
 
-    /// Revokes the oldest tokens that these locked clients requested, until each client has only the given number of live
-    /// ones.
+    /// Revokes the oldest tokens that these locked clients requested, until each client has only the given number of such
+    /// tokens that have not ended at `now`.
     pub async fn revoke_beyond(
         &mut self,
         clients: &[(&str, i64)],
@@ -244,7 +245,7 @@ impl Tx {
             .bind(client_id).bind(now).bind(&scopes).fetch_one(&mut *conn).await)?)
     }
 
-    /// Revokes every recorded token that a key signed, unless it is revoked already.
+    /// Revokes every recorded token that a key signed, ended or not, unless it is revoked already.
     pub async fn revoke_tokens_of_key(&mut self, kid: &str, now: i64) -> Result<Vec<Revoked>, StorageError> {
         let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(REVOKE_OF_KEY)
             .bind(kid).bind(now).fetch_all(&mut *conn).await)?;

@@ -6,9 +6,9 @@
 //! time do not deadlock. PostgreSQL needs an `ORDER BY` for it; SQLite has one writer, and takes the rows in the order in
 //! which they are given.
 //!
-//! A request is added to its hour only, because a flush of many clients is the most that the service writes. Old hours
-//! are added to their days later ([`Storage::fold_usage`]). So the count of a day is what is stored for the day and for its
-//! hours.
+//! A request is added to its hour only, because adding the counts of many clients is the largest write of the service. Old
+//! hours are added to their days later ([`Storage::fold_usage`]). So the count of a day is the sum of what is stored for the
+//! day and for its hours.
 
 use std::collections::BTreeMap;
 
@@ -117,10 +117,10 @@ const ADD_NETWORKS: EngineSql = over_rows!(
 // Updates the rows that are stored already. Nearly always these are all rows: then nothing else has to be written, and no
 // row has to be returned, which costs about as much as writing it. For SQLite only: on PostgreSQL two processes would lock
 // the rows in any order.
-const ARE_KNOWN_SOURCES: &str =
+const UPDATE_SOURCES: &str =
     "UPDATE secret_sources SET source_ip = given.value ->> 1, used_at = given.value ->> 2, is_new = 0
     FROM jsonb_each($1) AS given WHERE secret_id = given.value ->> 0 AND used_at <= given.value ->> 2";
-const ARE_KNOWN_NETWORKS: &str = "UPDATE client_networks SET last_seen_at = given.value ->> 2
+const UPDATE_NETWORKS: &str = "UPDATE client_networks SET last_seen_at = given.value ->> 2
     FROM jsonb_each($1) AS given
     WHERE client_id = given.value ->> 0 AND network = given.value ->> 1 AND last_seen_at <= given.value ->> 2";
 // Keeps the last `$2` networks of each client in `$1`, and deletes the others.
@@ -207,7 +207,7 @@ impl Tx {
         }
         let sources = rows.iter();
         let sources = rows_as_json(sources.map(|row| (row.secret_id, row.source_ip, row.used_at)))?;
-        if self.are_known(ARE_KNOWN_SOURCES, &sources, rows.len()).await? {
+        if self.all_updated(UPDATE_SOURCES, &sources, rows.len()).await? {
             return Ok(Vec::new());
         }
         let sql = self.db.choose(ADD_SOURCES);
@@ -222,7 +222,7 @@ impl Tx {
         }
         let networks = rows.iter();
         let networks = rows_as_json(networks.map(|row| (row.client_id, row.network, row.last_seen_at)))?;
-        if self.are_known(ARE_KNOWN_NETWORKS, &networks, rows.len()).await? {
+        if self.all_updated(UPDATE_NETWORKS, &networks, rows.len()).await? {
             return Ok(Vec::new());
         }
         let (add, drop_old) = (self.db.choose(ADD_NETWORKS), self.db.choose(DROP_OLD_NETWORKS));
@@ -239,7 +239,12 @@ impl Tx {
     }
 
     /// Whether `sql` updated all of `count` rows. Always `false` on PostgreSQL, where `sql` is not run.
-    async fn are_known(&mut self, sql: &'static str, rows: &str, count: usize) -> Result<bool, StorageError> {
+    async fn all_updated(
+        &mut self,
+        sql: &'static str,
+        rows: &str,
+        count: usize,
+    ) -> Result<bool, StorageError> {
         let DbTx::Sqlite(tx) = &mut self.db else { return Ok(false) };
         let found = sqlx::query(sql).bind(rows).execute(&mut **tx).await?.rows_affected();
         Ok(usize::try_from(found) == Ok(count))
@@ -259,7 +264,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Counts a token that was issued to a client in the transaction that records it.
+    /// Counts a token of a client as issued, in the transaction that records the token.
     pub async fn count_issued(&mut self, client_id: &str, hour: UnixSeconds) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(ADD_HOUR).bind(client_id).bind(hour)
             .bind(Outcome::Issued.as_str()).execute(&mut *conn).await.map(|_| ()))?;

@@ -1,4 +1,5 @@
-//! How API clients are used: counts by hour and day, the networks they were seen from, and the last refused requests.
+//! How API clients are used: counts by hour and day, the networks they were seen from, where each secret was last used from,
+//! and the last refused requests.
 
 mod adding;
 mod failures;
@@ -10,5 +11,5 @@ use super::engine::Statements;
 pub use reading::SecretUse;
 pub use rows::{CountRow, FirstSeen, NetworkRow, SecretUseRow, SourceRow, UsageRows};
 
-/// The shared statements of this folder.
+/// The statements of this folder that both engines run as they are.
 pub(super) const STATEMENTS: &[Statements] = &[adding::STATEMENTS, failures::STATEMENTS, reading::STATEMENTS];

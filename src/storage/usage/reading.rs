@@ -1,4 +1,4 @@
-//! What was counted, as administrators see it.
+//! Reads what was counted, for administrators.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use crate::storage::{Storage, StorageError};
 statements! {
     IS_WITHIN = "SELECT COUNT(*) FROM api_clients
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
-    // The count of a day is what is stored for the day, and for those of its hours that were not added to it yet.
+    // The count of a day is the sum of what is stored for the day and for its hours, which are added to the day later.
     DAYS = "SELECT day, outcome, CAST(SUM(times) AS BIGINT) FROM
             (SELECT day, outcome, times FROM client_usage_days WHERE client_id = $1 AND day >= $2 AND day <= $3
             UNION ALL
@@ -83,7 +83,7 @@ impl Storage {
                 Some(Outcome::Refused(reason)) => *usage.refused.entry(reason.as_str()).or_default() += times,
                 None => {
                     return Err(StorageError::Damaged(format!(
-                        "the outcome of a day or an hour of usage is `{}`",
+                        "`outcome` in client_usage_days or client_usage_hours is `{}`, which is no known outcome",
                         outcome.escape_debug()
                     )));
                 }
@@ -116,8 +116,8 @@ impl Storage {
         Ok(uses.collect())
     }
 
-    /// How often each of these clients was refused from `since_hour` on. Clients that are not within reach or were never
-    /// refused are left out.
+    /// How often each of these clients was refused from `since_hour` on. Clients that are not within reach, or were not refused
+    /// since then, are left out.
     pub async fn refusals_of_clients(
         &self,
         reach: &Reach,

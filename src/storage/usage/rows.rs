@@ -64,9 +64,9 @@ pub struct NetworkRow {
 /// What was stored for the first time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FirstSeen {
-    /// Secrets that were used, by id.
+    /// The ids of secrets that were used for the first time.
     pub secrets: Vec<String>,
-    /// Networks that a client was seen in: the id of the client, and the network.
+    /// Networks that a client was seen in for the first time: the id of the client, and the network.
     pub networks: Vec<(String, String)>,
 }
 

@@ -15,7 +15,7 @@ statements! {
 
 impl Tx {
     /// Lets a delivery of a webhook be sent now, from the first attempt, even if it was sent before. Returns `false` while it
-    /// is being sent.
+    /// is being sent, or if the webhook has no such delivery.
     pub async fn send_to_webhook_again(
         &mut self,
         webhook_id: &str,

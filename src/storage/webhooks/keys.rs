@@ -4,7 +4,7 @@ use crate::model::webhook::Webhook;
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
-/// With how many pairs of keys a request is signed at most: a receiver reads one header line.
+/// With how many pairs of keys a request is signed at most, since all signatures are in one header line.
 const SIGNING_MAX: i64 = 4;
 
 statements! {
@@ -28,7 +28,7 @@ row! {
 }
 
 impl Storage {
-    /// The keys that sign for a webhook now, newest first.
+    /// The pairs of keys that sign for a webhook at `now`, at most `SIGNING_MAX` of them, the newest first.
     pub async fn webhook_keys(&self, webhook_id: &str, now: i64) -> Result<Vec<WebhookKeys>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_as(SIGNING)
             .bind(webhook_id).bind(now).bind(SIGNING_MAX).fetch_all(pool).await)?)

@@ -10,6 +10,6 @@ use super::engine::Statements;
 pub use keys::WebhookKeys;
 pub use listeners::Listener;
 
-/// The shared statements of this folder.
+/// The statements of this folder that both engines run as they are.
 pub(super) const STATEMENTS: &[Statements] =
     &[deliveries::STATEMENTS, keys::STATEMENTS, records::STATEMENTS, listeners::STATEMENTS];

@@ -1,4 +1,4 @@
-//! Records of webhooks: rows of `webhooks`. The workspace of a webhook is locked before its row.
+//! Records of webhooks: rows of `webhooks`. A transaction that locks a webhook and its workspace locks the workspace first.
 
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
@@ -177,7 +177,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Notes that a delivery to a webhook failed. Returns since when none succeeded; `None` if there is no such webhook.
+    /// Notes that a delivery to a webhook failed. Returns since when deliveries to it fail; `None` if there is no such webhook.
     pub async fn note_webhook_failure(
         &mut self,
         webhook_id: &str,

@@ -1,4 +1,5 @@
-//! The request that a thread is working on. Every log line written meanwhile carries its id and its client.
+//! The request that a thread is working on. Every log line written meanwhile carries the id of the request and, once it has
+//! authenticated, its client.
 //!
 //! A span would do the same, but this needs only one allocation per request and no entry in a registry.
 

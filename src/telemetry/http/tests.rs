@@ -143,7 +143,7 @@ async fn each_request_logs_one_line_with_nothing_that_the_caller_wrote() {
 }
 
 #[tokio::test]
-async fn the_peer_is_the_client_behind_a_trusted_proxy() {
+async fn the_peer_is_the_client_behind_a_trusted_proxy_or_unknown_if_the_header_is_unreadable() {
     let request =
         TestRequest::post().uri("/oauth2/token").insert_header(("x-forwarded-for", "10.0.0.1, 203.0.113.9"));
     let (_, log) = exchange("server.trusted_proxies = [\"127.0.0.1\"]", &Arc::default(), vec![request]).await;
@@ -159,7 +159,7 @@ async fn the_peer_is_the_client_behind_a_trusted_proxy() {
 }
 
 #[tokio::test]
-async fn errors_carry_the_request_id_even_if_request_lines_are_turned_off() {
+async fn lines_of_handlers_carry_the_request_id_even_if_request_lines_are_turned_off() {
     let requests = vec![TestRequest::post().uri("/oauth2/token")];
     let (replies, log) = exchange("log.level = \"warn,mintmark::http=off\"", &Arc::default(), requests).await;
     assert_eq!(log.lines().count(), 1, "{log}");
@@ -178,6 +178,7 @@ async fn probes_are_logged_only_when_something_is_wrong() {
 #[tokio::test]
 async fn requests_are_counted_by_pattern_method_and_status() {
     let metrics = Arc::new(Metrics::new());
+    // The first two paths look like patterns: one is that of a route, the other of none.
     let mut requests =
         vec![TestRequest::get().uri("/v1/products/{product}"), TestRequest::get().uri("/%7Bx%7D")];
     requests.extend((0..3).map(|n| TestRequest::get().uri(&format!("/v1/products/p{n}?x={n}"))));

@@ -1,4 +1,5 @@
-//! Turns events into log lines. This needs no allocation, because every request for a token logs an event.
+//! Turns events into log lines. An ordinary line is written without an allocation, because every request for a
+//! token logs one.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
@@ -21,7 +22,8 @@ pub trait Output: Send + Sync + 'static {
     fn write_line(&self, line: &str, urgent: bool);
 }
 
-/// Writes every event as a line in its format, with the fields of the spans and of the request it happened in.
+/// Writes each event as a line in its format, with the fields of the spans and of the request it happened in. Only counts the
+/// repeats that [`Repeats`] holds back.
 pub(super) struct Lines<O> {
     format: LogFormat,
     output: O,

@@ -1,5 +1,5 @@
-//! The log: text or JSON, one line per event, on standard error (`quickstart` and the commands print their results to
-//! standard output, and the two must not mix).
+//! The log: text or JSON, one line per event except for repeats during an outage (`repeats`), on standard error (`quickstart`
+//! and the commands print their results to standard output, and the two must not mix).
 //!
 //! A line can be trusted to be one event: control characters, line separators and characters that reorder text are
 //! escaped in every value, so that a logged value cannot forge a line. We do not use `tracing_subscriber::fmt`, because it
@@ -105,6 +105,7 @@ pub(super) mod tests {
                 !line.contains(['\n', '\r', '\0', '\u{1b}', '\u{9b}', '\u{202e}', '\u{2028}']),
                 "{line:?}"
             );
+            // In the message, its three fields and the field of the span.
             assert_eq!(line.matches('é').count(), 5, "{line:?}");
         }
     }

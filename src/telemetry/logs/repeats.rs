@@ -15,7 +15,8 @@ use tracing::{Event, Level};
 
 use crate::model::clock::UnixSeconds;
 
-/// What lines of the same kind have in common: where they are logged, and the failure they report.
+/// What lines of the same kind have in common: where they are logged, and the failure that they report (for a library, the
+/// message).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     callsite: tracing::callsite::Identifier,

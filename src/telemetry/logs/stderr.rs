@@ -39,8 +39,8 @@ impl Output for Direct {
     }
 }
 
-/// Ends the log when it is dropped. Everything that was logged is written by then, unless the reader stalls, which does not
-/// block the process. `main` keeps it until the end.
+/// Ends the log when it is dropped. What is still queued is written first, unless the reader stalls: then the process ends
+/// after two seconds all the same. `main` keeps it until the end.
 #[must_use = "the log ends when this is dropped"]
 #[derive(Debug)]
 pub struct LogGuard {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stalls_costs_lines_and_not_the_service() {
+    fn while_the_reader_stalls_lines_beyond_the_bound_are_dropped_and_counted() {
         let (go, batches, lines, guard) = slow();
         lines.write_line("first\n", true);
         assert_eq!(batches.recv().unwrap(), b"first\n");

@@ -154,6 +154,7 @@ fn a_new_key_file_that_is_incomplete_is_replaced() {
     }
     MasterKey::put_in_place(&path).unwrap();
     assert!(path.exists() && !beside.exists());
+    // Another process may have been faster; but without either file there is no key.
     MasterKey::put_in_place(&path).unwrap();
     fs::remove_file(&path).unwrap();
     assert!(matches!(MasterKey::put_in_place(&path), Err(MasterKeyError::NotCreated { .. })));

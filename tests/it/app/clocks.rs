@@ -64,6 +64,7 @@ async fn a_replica_whose_clock_is_behind_revokes_too(engine: Engine) {
             let token = app.access_token(&client, &[]).await;
             let other = replica(&app, -behind).await;
             revoke(&other, &client, &token).await;
+            // After a second, `app` asks the database for changes before it answers.
             app.clock.advance(1);
             assert!(!is_active(&app, &client, &token).await, "{expiry}, {behind} s behind");
             assert!(!is_active(&other, &client, &token).await);
@@ -97,6 +98,7 @@ async fn a_token_that_becomes_valid_within_a_minute_is_accepted(engine: Engine) 
 }
 
 async fn a_token_can_be_revoked_until_a_minute_after_its_end(engine: Engine) {
+    // A stateless token, and one that is recorded because it is valid for longer than a day.
     for (ahead, seconds) in [(659, 600), (90_059, 90_000)] {
         let app = TestApp::start(engine).await;
         let client = erp(&app, json!({"mode": "after", "seconds": seconds})).await;
@@ -124,6 +126,7 @@ async fn a_denied_token_is_kept_for_two_minutes_after_its_end(engine: Engine) {
 }
 
 async fn a_leap_stops_deleting_and_making_keys_for_ten_minutes(engine: Engine) {
+    // After the longest leap, the denied token would be deleted.
     for leap in [11, -11, 5_000_000] {
         let app = TestApp::start(engine).await;
         let (admin, client) = furnished(&app, json!({"mode": "after", "seconds": 600})).await;
@@ -163,6 +166,7 @@ async fn a_leap_before_the_start_is_noticed(engine: Engine) {
     let admin = app.bootstrap().await;
     let (database, clock) = (Arc::clone(&app.database), Arc::clone(&app.clock));
     app.stop().await;
+    // More than an hour since the database was last served counts as a leap.
     for (stopped, status) in [(3_600, 201), (3_601, 503)] {
         clock.advance(stopped);
         for starts in 0..2 {
@@ -189,6 +193,7 @@ async fn setting_a_clock_back_does_not_make_stale_memory_fresh(engine: Engine) {
     app.access_token(&client, &[]).await;
     app.database.go_away().await;
     app.clock.leap(-30);
+    // Memory is stale five seconds after the last answer of the database.
     app.clock.advance_millis(5_001);
     assert_eq!(app.token(&client, &[]).await.status(), 503);
     app.database.come_back().await;

@@ -21,6 +21,7 @@ async fn one_failed_poll_answers_all_waiting_requests() {
     let mut session = app.database.session().await;
     session.begin().await;
     session.execute("LOCK TABLE change_log IN ACCESS EXCLUSIVE MODE").await;
+    // Five seconds after the last answer of the database, requests need a new one.
     app.clock.advance_millis(5_001);
     let replies = join_all((0..40).map(|_| app.token(&client, &[])));
     for reply in tokio::time::timeout(SOON, replies).await.expect("one failed poll answers all") {
@@ -33,7 +34,7 @@ async fn one_failed_poll_answers_all_waiting_requests() {
 }
 
 #[tokio::test]
-async fn a_silent_database_is_logged_as_a_stall() {
+async fn a_silent_database_is_a_stall_and_one_that_refuses_connections_is_a_refusal() {
     let app = TestApp::start(Engine::Postgres).await;
     let ledger = &app.core.services.ledger;
     let mut session = app.database.session().await;
@@ -51,7 +52,7 @@ async fn a_silent_database_is_logged_as_a_stall() {
 
 /// As when the machine of the database hangs: open connections stay open, and neither they nor new connections get an answer.
 #[tokio::test]
-async fn requests_to_a_server_that_stopped_are_all_answered_soon() {
+async fn requests_are_answered_soon_while_the_database_server_is_stopped() {
     let clock = Arc::new(ManualClock::at(START));
     let app = TestApp::start_on(Arc::new(TestDatabase::alone()), clock, "").await;
     let client = app.bootstrap().await;

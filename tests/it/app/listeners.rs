@@ -28,7 +28,7 @@ fn a_burst_of_connections_waits_to_be_accepted() {
 }
 
 #[test]
-fn an_address_is_bound_once() {
+fn an_address_is_bound_by_one_listener_at_a_time() {
     let first = Listeners::bind_public(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = first.local_addr().unwrap();
     assert!(Listeners::bind_public(address).is_err());

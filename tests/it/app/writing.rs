@@ -12,7 +12,7 @@ use crate::support::{Engine, TestApp, on_both_engines, until};
 on_both_engines!(
     a_failed_commit_shows_at_once_and_the_next_change_succeeds,
     waiting_for_the_writer_is_not_a_failure_for_fifteen_seconds,
-    refused_requests_changed_nothing,
+    a_refused_revocation_changed_nothing_and_succeeds_later,
 );
 
 const FULL: &str = "the database accepts no writes: see the log";
@@ -46,7 +46,7 @@ async fn a_failed_commit_shows_at_once_and_the_next_change_succeeds(engine: Engi
     app.stop().await;
 }
 
-async fn refused_requests_changed_nothing(engine: Engine) {
+async fn a_refused_revocation_changed_nothing_and_succeeds_later(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

@@ -86,11 +86,12 @@ async fn the_trail_is_exported(engine: Engine) {
     let created = whole.iter().find(|event| event["action"] == "product.created").unwrap();
     let entry: Value = serde_json::from_str(text(created, "entry")).unwrap();
     assert_eq!((&created["detail"]["name"], &created["detail"]), (&json!("GST"), &entry["detail"]));
-    assert_eq!(text(created, "leaf").len(), 44);
+    assert_eq!(text(created, "leaf").len(), 44, "32 bytes in base64");
     assert_eq!(lines(&["--since", "2099-01-01"]), [Value::Null; 0]);
     assert_eq!(lines(&["--since", "1h"]).len(), whole.len());
     let ocsf = lines(&["--format", "ocsf"]);
     assert_eq!(ocsf.len(), whole.len());
+    // 3004 is the class Entity Management of OCSF, and 01 its activity Create.
     let created = ocsf.iter().find(|event| event["message"] == "product.created").unwrap();
     assert_eq!((&created["type_uid"], &created["entity"]["uid"]), (&json!(300_401), &json!("gst")));
     let refused = place.run(&["audit", "export", "--json"]);
@@ -108,12 +109,12 @@ async fn a_new_key_starts_a_new_log_and_is_printed(engine: Engine) {
 
 async fn a_new_master_key_keeps_the_key_of_the_trail(engine: Engine) {
     let mut place = with_checkpoint(engine);
-    let metadata = async |serving: &Serving| -> Value {
+    let audit_key = async |serving: &Serving| -> Value {
         let metadata = serving.get("/.well-known/oauth-authorization-server").await;
         metadata.json::<Value>().await.unwrap()["mintmark_audit_key"].clone()
     };
     let serving = place.serve();
-    let key = metadata(&serving).await;
+    let key = audit_key(&serving).await;
     assert_eq!(key.as_array().unwrap().len(), 1, "{key}");
     serving.stop();
     let newest = "SELECT note FROM audit_checkpoints ORDER BY size DESC";
@@ -124,7 +125,7 @@ async fn a_new_master_key_keeps_the_key_of_the_trail(engine: Engine) {
     place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "keys/new.key");
     place.run(&["products", "create", "vat", "--name", "VAT"]).must_succeed();
     let serving = place.serve();
-    assert_eq!(metadata(&serving).await, key, "the trail is still signed with the same key");
+    assert_eq!(audit_key(&serving).await, key, "the trail is still signed with the same key");
     serving.stop();
     let new = place.session().await.texts(newest).await.remove(0);
     assert_ne!(new, old, "a checkpoint was signed with the new master key in use");

@@ -1,6 +1,6 @@
 //! The server is killed (SIGKILL) again and again while it adds the events of an earlier version to the audit tree: within a
 //! transaction, or between two. Each time the next process continues. In the end each event has one number, there are no gaps,
-//! and `mintmark audit verify` finds nothing.
+//! and `mintmark audit verify` reports no finding.
 
 use std::collections::BTreeSet;
 

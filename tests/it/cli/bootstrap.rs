@@ -9,7 +9,7 @@ on_both_engines!(
     only_the_first_run_prints_a_secret,
     of_several_runs_at_once_one_creates_the_client,
     a_server_and_runs_started_together_wait_for_each_other,
-    a_running_server_accepts_the_new_client,
+    a_running_server_accepts_the_new_client_and_notices_its_changes,
 );
 
 async fn only_the_first_run_prints_a_secret(engine: Engine) {
@@ -53,7 +53,8 @@ async fn of_several_runs_at_once_one_creates_the_client(engine: Engine) {
     assert!(ran.iter().all(|made| made["client_id"] == ran[0]["client_id"]), "{ran:?}");
 }
 
-/// There is no database yet: one process creates the database, the master key and the signing keys, and the others use them.
+/// Nothing is set up yet: on SQLite there is no database file, and the PostgreSQL database has no tables. One process creates
+/// the tables, the master key and the signing keys, and the others use them.
 async fn a_server_and_runs_started_together_wait_for_each_other(engine: Engine) {
     let place = Place::with_issuer(engine);
     let running: Vec<_> = (0..3).map(|_| place.start(&["bootstrap", "--json"])).collect();
@@ -71,7 +72,7 @@ async fn a_server_and_runs_started_together_wait_for_each_other(engine: Engine) 
     assert_eq!(said.matches("NEW MASTER KEY").count(), 1, "{said}");
 }
 
-async fn a_running_server_accepts_the_new_client(engine: Engine) {
+async fn a_running_server_accepts_the_new_client_and_notices_its_changes(engine: Engine) {
     let mut place = Place::new(engine);
     let serving = place.serve();
     place.set("MINTMARK__SERVER__PUBLIC_URL", &serving.base);
@@ -91,6 +92,6 @@ async fn a_running_server_accepts_the_new_client(engine: Engine) {
 /// Requests tokens until the status is `status`.
 async fn token_request_answers(status: u16, serving: &Serving, id: &str, secret: &str) {
     let requests = async { while serving.token(id, secret, "").await.status().as_u16() != status {} };
-    // A change takes effect within a second; the rest is for a machine that is busy with other tests.
+    // A change takes effect within a second. The test allows ten, since the machine may be busy with other tests.
     tokio::time::timeout(Duration::from_secs(10), requests).await.expect("the change takes effect in time");
 }

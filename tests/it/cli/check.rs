@@ -50,7 +50,7 @@ fn secrets_are_redacted() {
 }
 
 #[test]
-fn all_problems_are_listed_at_once() {
+fn all_problems_are_listed_in_one_run() {
     let place = Place::new(Engine::Sqlite)
         .with("MINTMARK__SERVER__PUBLIC_URL", "http://tokens.example.com")
         .with("MINTMARK__KEYS__PENDING_SECONDS", "1");

@@ -6,7 +6,7 @@ use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    clients_are_created_changed_and_deleted,
+    clients_are_created_changed_listed_and_deleted,
     many_clients_are_changed_by_one_command,
     secrets_are_added_and_deleted,
     json_output_equals_the_records_of_the_management_api
@@ -21,7 +21,7 @@ fn with_products(engine: Engine) -> Place {
     place
 }
 
-async fn clients_are_created_changed_and_deleted(engine: Engine) {
+async fn clients_are_created_changed_listed_and_deleted(engine: Engine) {
     let place = with_products(engine);
     let clients = |args: &[&str]| place.run(&[&["clients"], args].concat());
     let made = clients(

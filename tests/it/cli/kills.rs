@@ -1,5 +1,5 @@
-//! The server is killed (SIGKILL) again and again while tokens are issued and revoked. Nothing that it acknowledged is lost:
-//! every issued token is active, and every revoked token stays revoked.
+//! The server is killed (SIGKILL) again and again while tokens are issued and revoked. Nothing that it acknowledged is lost: an
+//! issued token is active unless its revocation was requested, and every revoked token stays revoked.
 
 use std::cell::{Cell, RefCell};
 
@@ -62,7 +62,7 @@ async fn nothing_acknowledged_is_lost(engine: Engine, kills: usize) {
     let issued = RefCell::new(Vec::new());
     for kill in 0..kills {
         let serving = place.serve();
-        // The number of replies before the kill varies, so that each kill happens at a different moment.
+        // The number of replies before the kill varies, so that the kills happen at different moments.
         let replies_left = Cell::new(3 + kill * 7 % 23);
         let worker = |number: usize| work(&http, &serving, &erp, &issued, &replies_left, number + kill);
         join_all((0..AT_ONCE).map(worker)).await;

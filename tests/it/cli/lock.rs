@@ -1,5 +1,5 @@
 //! The lock that lets one process at a time open a SQLite database: users without access to the database cannot hold it, and a
-//! process that waits for it says so and can be stopped.
+//! process that waits for it says so and can be stopped. Also: who may read a database that was restored.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -65,9 +65,10 @@ fn a_server_that_waits_for_the_lock_is_stopped_by_signals() {
 }
 
 #[test]
-fn a_restore_creates_a_folder_and_database_only_for_their_owner() {
+fn a_restored_database_and_its_folder_are_accessible_only_to_their_owner() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["migrate"]).must_succeed();
+    // `migrate` makes no master key, but this command does.
     place.run(&["products", "list"]).must_succeed();
     place.run(&["backup", "copy.db"]).must_succeed();
     std::fs::rename(place.path("data/master.key"), place.path("master.key")).unwrap();

@@ -1,4 +1,5 @@
-//! `mintmark keys generate-master`, and the errors about a master key that is missing or has moved.
+//! `mintmark keys generate-master`; a master key file that is missing, or was left behind by an interrupted start; and which
+//! key a backup needs after `mintmark keys rewrap`.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -78,6 +79,7 @@ fn a_backup_after_a_rewrap_names_the_key_that_opens_it() {
     let place = place.with("MINTMARK__KEYS__MASTER_KEY_FILE", "data/second.key");
     place.run(&["keys", "rewrap", "--new-master-key-file", "elsewhere/third.key"]).must_succeed();
     let ran = place.run(&["backup", "third.db", "--json"]).must_succeed();
+    // The third key is not in the folder of the configured one, so the backup can name only its fingerprint.
     let printed = ran.json();
     assert_eq!(printed["master_key"], serde_json::Value::Null);
     let fingerprint = text(&printed, "master_key_fingerprint");

@@ -35,6 +35,7 @@ async fn a_setup_link_creates_the_first_operator_and_no_other(engine: Engine) {
     let shown = place.run(&["operators", "setup-link", "ann@acme.example"]).must_succeed().stdout;
     assert!(shown.contains("setup_link ") && shown.contains("expires_at "), "{shown}");
     place.run(&["operators", "setup-link", "not an address"]).must_fail(1, &["operator not found"]);
+    // As long as there is no operator, the argument is the address of the first one, so it must be an address.
     let empty = Place::with_issuer(engine);
     empty.run(&["operators", "setup-link", "no"]).must_fail(2, &["email address must be"]);
 }
@@ -87,6 +88,7 @@ async fn operators_are_managed_over_the_management_api(engine: Engine) {
     server.set("MINTMARK__SERVER__PUBLIC_URL", &serving.base);
     let made = server.json(&["bootstrap", "--json"]);
     let (id, secret) = (text(&made, "client_id"), text(&made, "client_secret"));
+    // The role that is given below carries both permissions, and a caller cannot give more than it holds.
     let scope = "mintmark:manage mintmark:introspect";
     let reply: Value = serving.token(id, secret, scope).await.json().await.unwrap();
     let elsewhere = Place::new(Engine::Sqlite).with("MINTMARK_TOKEN", text(&reply, "access_token"));

@@ -146,7 +146,7 @@ impl Place {
     fn in_environment(&self, mut command: Command) -> Command {
         command.current_dir(self.folder.path()).env_clear().envs(self.env.iter().cloned());
         command.env("PATH", std::env::var_os("PATH").unwrap());
-        // No proxy listens there, so a request of the program through a proxy fails. curl reads only `http_proxy`.
+        // No proxy listens there, so a request of the program through a proxy fails. curl ignores `HTTP_PROXY` in upper case.
         command.env("HTTP_PROXY", "http://127.0.0.1:9");
         command
     }

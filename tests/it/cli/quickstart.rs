@@ -110,7 +110,7 @@ async fn a_second_run_replaces_the_secret(engine: Engine) {
     running.signal("TERM");
     assert_eq!(running.wait().code, 0);
 
-    // Grants that were removed from the demo client since are restored.
+    // A further run restores what was changed since: the products of the demo client, its status and that of its workspace.
     place.run(&["clients", "update", id, "--products", "gst"]).must_succeed();
     place.run(&["clients", "disable", id]).must_succeed();
     place.run(&["workspaces", "suspend", "demo"]).must_succeed();

@@ -44,6 +44,7 @@ async fn many_failed_authentications_write_few_log_lines() {
     assert!(malformed.iter().all(|status| *status == 401), "{malformed:?}");
     let wrong = statuses("wrong").await;
     let seconds = usize::try_from(started.elapsed().as_secs()).unwrap() + 2;
+    // Sixty failures are allowed at once, and then one more each second.
     let counted = wrong.iter().filter(|status| **status == 401).count();
     assert!((60..140).contains(&counted), "{wrong:?}");
 

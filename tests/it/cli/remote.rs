@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::process::{Place, Ran, Serving, client, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(every_command_works_as_at_the_server);
+on_both_engines!(commands_work_as_at_the_server);
 
 /// A server, and another machine with a token for it.
 struct Remote {
@@ -44,7 +44,7 @@ impl Remote {
         self.run(&[args, &["--json"]].concat()).must_succeed().json()
     }
 
-    /// Checks that a command prints the same on this machine and at the server. Returns its JSON.
+    /// Checks that a command prints the same on the other machine and at the server. Returns its JSON.
     fn same(&self, args: &[&str]) -> Value {
         let here = self.json(args);
         assert_eq!(here, self.server.json(&[args, &["--json"]].concat()), "{args:?}");
@@ -58,7 +58,7 @@ impl Remote {
 }
 
 async fn counts_are_the_same(at: &Remote, id: &str, secret: &str) {
-    // From now on the server has the last use of the secret in memory, and has not written it yet.
+    // From now on `clients show` would differ: the server has the last use of the secret in memory, and has not written it yet.
     assert_eq!(at.serving.token(id, secret, "").await.status(), 200);
     assert_eq!(at.serving.token(id, "mms_cut", "").await.status(), 401);
     let usage = at.same(&["clients", "usage", id]);
@@ -80,7 +80,7 @@ async fn counts_are_the_same(at: &Remote, id: &str, secret: &str) {
     }
 }
 
-async fn every_command_works_as_at_the_server(engine: Engine) {
+async fn commands_work_as_at_the_server(engine: Engine) {
     let at = Remote::start(engine).await;
     at.json(&["products", "create", "gst", "--name", "GST", "--max-token-lifetime", "30d"]);
     at.json(&["products", "update", "gst", "--max-token-lifetime", ""]);
@@ -202,7 +202,7 @@ async fn a_list_longer_than_a_page_is_complete() {
 }
 
 #[tokio::test]
-async fn errors_are_the_same_as_at_the_server() {
+async fn errors_of_remote_commands_say_what_is_wrong() {
     let mut at = Remote::start(Engine::Sqlite).await;
     at.run(&["clients", "create", "nowhere", "--label", "x"])
         .must_fail(1, &["mintmark: workspace not found", "mintmark workspaces list"]);

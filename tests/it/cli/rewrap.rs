@@ -92,7 +92,8 @@ async fn after_a_kill_at_any_moment_one_of_the_two_keys_opens_the_database(engin
         let new = format!("keys/{kill}.key");
         let rewrap = ["keys", "rewrap", "--new-master-key-file", &new];
         let mut rewrapping = place.start(&rewrap);
-        // The kills come between the creation of the new key and the end of the command, each some tokens later than the last.
+        // The first kill comes at once. The others come after the new key was created, each two token requests later than the
+        // one before it.
         while kill > 0 && !place.path(&new).exists() && !rewrapping.has_ended() {
             tokens.extend(issue(&serving, &clients).await);
         }

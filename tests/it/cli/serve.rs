@@ -94,6 +94,7 @@ async fn a_stop_waits_for_the_commit_of_a_job() {
              SELECT pg_advisory_lock(7)",
         )
         .await;
+    // The heartbeat, a job that updates `service_state`, waits for the lock in its commit.
     place.someone_waits().await;
     running.signal("TERM");
     running.stderr.wait_for("finishing requests in flight");
@@ -165,6 +166,7 @@ fn the_limit_of_open_files_is_raised_or_reported() {
     let mut running = place.serve_within("-Sn 300");
     running.stderr.wait_for("\"message\":\"serving\"");
     running.stderr.wait_for("no API client may manage");
+    // The limit is raised when serving begins. The answer to SIGHUP shows that it has begun.
     running.signal("HUP");
     running.stderr.wait_for("no TLS certificate");
     assert!(running.open_files() > 500, "{}", running.open_files());

@@ -68,7 +68,7 @@ async fn a_hang_up_without_a_certificate_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_used_on_hang_up_and_when_its_files_change() {
+async fn a_new_certificate_is_used_on_hang_up_and_when_its_files_change_unless_it_is_invalid() {
     let place = place()
         .with("MINTMARK__SERVER__PUBLIC_URL", "https://tokens.example.com")
         .with("MINTMARK__SERVER__TLS__CERT_FILE", "cert.pem")

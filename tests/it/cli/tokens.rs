@@ -10,7 +10,7 @@ use crate::support::{Engine, on_both_engines};
 on_both_engines!(
     tokens_are_created_listed_and_revoked,
     errors_say_what_is_wrong,
-    replacing_a_leaked_secret_can_revoke_its_tokens,
+    replacing_a_leaked_secret_can_revoke_its_tokens_and_active_tokens_are_limited,
     revoking_a_stolen_key_revokes_its_tokens
 );
 
@@ -95,7 +95,7 @@ async fn errors_say_what_is_wrong(engine: Engine) {
     assert_eq!(items(&tokens(&["list", &id, "--json"]).must_succeed().json()), [Value::Null; 0]);
 }
 
-async fn replacing_a_leaked_secret_can_revoke_its_tokens(engine: Engine) {
+async fn replacing_a_leaked_secret_can_revoke_its_tokens_and_active_tokens_are_limited(engine: Engine) {
     let (place, id) = with_client(engine, &["--active-tokens", "replace", "--replace-grace-seconds", "3600"]);
     let live = || {
         let listed = items(&place.json(&["tokens", "list", &id, "--json"]));

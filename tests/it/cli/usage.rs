@@ -1,4 +1,4 @@
-//! What every command has in common: help, usage errors, exit codes, output whose reader closes.
+//! What every command has in common: help, usage errors, exit codes, and output that nobody reads any more.
 
 use std::process::Stdio;
 
@@ -68,7 +68,7 @@ fn help_version_and_completion_are_commands() {
 }
 
 #[test]
-fn an_error_is_a_problem_object_with_json() {
+fn with_json_an_error_is_a_problem_object() {
     let place = Place::with_issuer(Engine::Sqlite);
     let problem = |args: &[&str], code: i32| -> Value {
         let ran = place.run(&[args, &["--json"]].concat());

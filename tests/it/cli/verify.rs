@@ -1,4 +1,4 @@
-//! `mintmark tokens verify`: with the database, and with `--remote`, by what a server publishes.
+//! `mintmark tokens verify`: with the database, or with `--remote` from the keys and status lists that a server publishes.
 
 use serde_json::json;
 

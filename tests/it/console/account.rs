@@ -117,6 +117,7 @@ async fn a_new_authenticator_app_replaces_the_old_one(engine: Engine) {
     browser.send(&form.clone().with("code", &ada.code(&app))).await.must_be(422);
     let page = browser.submit(&form.with("code", &code(&key, &app))).await.must_be(200);
     assert!(page.says("10 left of 10"), "{}", page.text());
+    // The code that was used works only once. After 30 seconds the app shows another.
     app.clock.advance(30);
     let visitor = Browser::new(&app);
     let page = ada.send_password(&visitor, PASSWORD).await;
@@ -170,6 +171,7 @@ async fn sessions_are_listed_and_ended(engine: Engine) {
     assert_eq!(ends.len(), 3, "every session but this one can be ended");
     let page = browser.submit(&ends[0]).await.must_be(200);
     assert_eq!(page.forms().iter().filter(|form| form.action.ends_with("/end")).count(), 2);
+    // Ending a session again changes nothing.
     browser.submit(&ends[0]).await.must_be(200);
     // Nobody can end a session of somebody else.
     let theirs = Browser::new(&app);

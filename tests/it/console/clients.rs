@@ -41,7 +41,7 @@ async fn the_test_panel_says_what_a_token_request_would_get(engine: Engine) {
         let page = browser.get(sent.location().trim_end_matches("#test")).await.must_be(200);
         assert!(page.says(says), "{typed}: {}", page.text());
         assert!(typed.is_empty() || !page.html.contains(&typed), "the secret is not shown again");
-        assert!(page.says("This client accepts calls from any address"), "{}", page.text());
+        assert!(page.says("This client may call from any address"), "{}", page.text());
         assert!(page.says("Never used"), "no use is recorded: {}", page.text());
     }
     assert_eq!(app.database.number("SELECT COUNT(*) FROM audit_events").await, events);
@@ -107,7 +107,7 @@ async fn disabling_counts_the_live_tokens_and_deleting_asks_for_the_label(engine
     let home = format!("/console/api-clients/{}", client.client_id);
     let confirm = browser.get(&format!("{home}/disable")).await.must_be(200);
     assert!(
-        confirm.says("which are not recorded, are refused too. They are accepted again"),
+        confirm.says("which are not recorded, are refused. They are accepted again"),
         "{}",
         confirm.text()
     );

@@ -65,11 +65,7 @@ async fn a_client_is_created_and_gets_a_token(engine: Engine) {
         "{}",
         draft.text()
     );
-    assert!(
-        draft.says("when this client has more than 20 tokens, the oldest is revoked"),
-        "{}",
-        draft.text()
-    );
+    assert!(draft.says("At most 20: if the client requests more, the oldest is revoked"), "{}", draft.text());
 
     let shown = browser.submit(&draft.form("/drafts/")).await.must_be(200);
     assert!(shown.path.starts_with("/console/reveals/"), "{}", shown.path);
@@ -79,10 +75,14 @@ async fn a_client_is_created_and_gets_a_token(engine: Engine) {
     let curl = shown.by_id("guide-curl");
     assert!(curl.contains(&format!("-u '{}:{}'", client.client_id, client.client_secret)), "{curl}");
 
-    // *Test it now* checks all that a token request checks, but signs and records nothing.
+    // *Test it now* checks all that a token request checks, except the source address, and signs and records nothing.
     let tested = browser.get(&shown.link("Test it now").replace("#test", "")).await.must_be(200);
     assert!(tested.says("A token request would succeed"), "{}", tested.text());
-    assert!(tested.says("Not tested from here: this client accepts 127.0.0.0/8."), "{}", tested.text());
+    assert!(
+        tested.says("Not tested from here: this client may call only from 127.0.0.0/8."),
+        "{}",
+        tested.text()
+    );
     assert!(tested.says("Waiting for the first call"), "{}", tested.text());
     // The secret works, and the page shows the call.
     let token = app.access_token(&client, &[]).await;

@@ -1,4 +1,4 @@
-//! Hostile text in every field, on every page that shows it.
+//! Hostile text in the fields of an API client, on the pages that show it, and in paths and queries.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::support::{Engine, TestApp, on_both_engines};
 on_both_engines!(
     hostile_text_is_shown_as_text,
     invisible_characters_line_breaks_and_invalid_values_are_refused,
-    large_fields_get_an_error_page,
+    large_fields_are_refused_and_kept_in_the_form,
 );
 
 const HOSTILE: &str =
@@ -54,7 +54,7 @@ async fn hostile_text_is_shown_as_text(engine: Engine) {
         );
         assert!(page.says("alert(1)") || page.says("alert"), "{} does not show it", page.path);
     }
-    // The same in a search and in paths.
+    // In a search, hostile text is shown as text. In a path, it names nothing that exists.
     let query: String = reqwest::Url::parse_with_params("http://h/", [("label", HOSTILE)])
         .unwrap()
         .query()
@@ -103,7 +103,7 @@ async fn invisible_characters_line_breaks_and_invalid_values_are_refused(engine:
     }
 }
 
-async fn large_fields_get_an_error_page(engine: Engine) {
+async fn large_fields_are_refused_and_kept_in_the_form(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::support::{Administrator, Browser, HtmlForm, Page, TestApp};
 
-/// Creates three products and the workspace `acme`.
+/// Creates three products and the workspace `acme`. Returns the management client that did it.
 async fn furnish(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     admin.product("e-invoicing", json!({"name": "E-Invoicing"})).await;

@@ -1,5 +1,5 @@
-//! A new secret or token is shown once, and is not lost by a reload, Back, a double click, a second tab or a lost reply; and
-//! nobody else sees it.
+//! A new secret or token is shown until the operator has stored it, for at most ten minutes. It is not lost by a reload, Back,
+//! a double click, a second tab or a lost reply, and only the session that created it sees it.
 
 use std::pin::pin;
 
@@ -16,11 +16,11 @@ on_both_engines!(
     a_second_click_waits_for_a_first_request_that_hangs,
     a_lost_reply_is_recovered_by_sending_the_form_again,
     the_same_form_sent_again_creates_nothing,
-    nobody_else_sees_the_secret,
+    only_the_session_that_created_the_secret_sees_it,
     the_secret_is_erased_when_the_operator_has_stored_it,
     the_secret_is_erased_after_ten_minutes,
-    a_token_is_shown_once,
-    a_new_secret_is_shown_once,
+    a_token_is_created_once_and_shown_until_it_is_stored,
+    a_second_secret_is_created_once_and_the_first_can_be_deleted,
 );
 
 /// How many clients there are besides the one that `bootstrap` made.
@@ -128,7 +128,7 @@ async fn the_same_form_sent_again_creates_nothing(engine: Engine) {
     assert_eq!(clients(&app).await, 1);
 }
 
-async fn nobody_else_sees_the_secret(engine: Engine) {
+async fn only_the_session_that_created_the_secret_sees_it(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let admin = vec![Role::WorkspaceAdmin("acme".to_owned())];
@@ -147,7 +147,7 @@ async fn nobody_else_sees_the_secret(engine: Engine) {
     for bad in ["/console/reveals/c", "/console/reveals/x", &shown.path.replace("/reveals/c", "/reveals/s")] {
         browser.get(bad).await.must_be(404);
     }
-    // The operator who created the client still sees it, until the client is deleted.
+    // The session that created the client still sees its secret, until the client is deleted.
     browser.get(&shown.path).await.must_be(200);
     let page = browser.get(&format!("{}/delete", client_of(&shown))).await.must_be(200);
     browser.submit(&page.form("/delete").with("label", "SAP")).await.must_be(200);
@@ -204,7 +204,7 @@ async fn the_secret_is_erased_after_ten_minutes(engine: Engine) {
     browser.get(&shown.path).await.must_be(410);
 }
 
-async fn a_token_is_shown_once(engine: Engine) {
+async fn a_token_is_created_once_and_shown_until_it_is_stored(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;
@@ -231,7 +231,7 @@ async fn a_token_is_shown_once(engine: Engine) {
     assert!(refused.by_id("scope-error").contains("Select at least one product"));
 }
 
-async fn a_new_secret_is_shown_once(engine: Engine) {
+async fn a_second_secret_is_created_once_and_the_first_can_be_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     furnish(&app).await;
     let browser = app.platform_admin().await;

@@ -51,7 +51,7 @@ fn mistaken(client: &Credentials) -> Credentials {
     Credentials { client_secret: secret.expose().to_owned(), ..client.clone() }
 }
 
-/// Advances the clock by days, which ends sessions, and signs `root` in again.
+/// Advances the clock by days, which ends sessions, polls for changes as a job would, and signs `root` in again.
 async fn days_later(app: &TestApp, days: i64) -> Browser<'_> {
     app.clock.advance(days * 86_400);
     app.core.services.ledger.poll().await.unwrap();
@@ -142,7 +142,7 @@ async fn refusals_are_shown_with_the_next_step(engine: Engine) {
     app.clock.advance(60);
     assert_eq!(call(&app, &erp, "198.51.100.9", &[]).await, 401);
     let page = browser.get(&format!("{path}/usage")).await.must_be(200);
-    let request_ids = app.database.session().await.everything().await;
+    let stored = app.database.session().await.everything().await;
     says_all(
         &page,
         &[
@@ -156,7 +156,7 @@ async fn refusals_are_shown_with_the_next_step(engine: Engine) {
     );
     assert!(!page.html.contains(&erp.client_secret) && !page.html.contains(&wrong.client_secret));
     let id = page.html.split("id <span class=\"mono\">").nth(1).unwrap().split('<').next().unwrap();
-    assert!(!id.is_empty() && request_ids.contains(id), "{id}");
+    assert!(!id.is_empty() && stored.contains(id), "{id}");
     browser.get(&page.link("Change the client")).await.must_be(200);
     browser.get(&page.link("Go to the secrets")).await.must_be(200);
     // A viewer gets only links to pages that they may open.

@@ -27,7 +27,7 @@ const RUNTIME_CLASSES: [&str; 16] = [
     "ServerVariable",
 ];
 
-/// What generators cannot read in a document, each with where it is.
+/// What generators cannot read in an `OpenAPI` document, each with where it is.
 fn faults(document: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     walk(document, "#", &mut faults);
@@ -108,7 +108,7 @@ fn types(schema: &Map<String, Value>) -> Vec<&str> {
 fn names<'a>(schemas: impl Iterator<Item = (&'a String, &'a Value)>, faults: &mut Vec<String>) {
     let mut constants = BTreeMap::new();
     for (name, schema) in schemas {
-        has_no_default(schema, name, faults);
+        note_defaults(schema, name, faults);
         if RUNTIME_CLASSES.contains(&name.as_str()) {
             faults.push(format!("{name}: generated clients have a class of this name"));
         }
@@ -124,17 +124,18 @@ fn names<'a>(schemas: impl Iterator<Item = (&'a String, &'a Value)>, faults: &mu
     }
 }
 
-/// A default makes some clients send the value and others require it, so that the default of the service is never used.
-fn has_no_default(schema: &Value, at: &str, faults: &mut Vec<String>) {
+/// Adds a fault for each default: some clients would send the value and others require it, so that the default of the service
+/// would never be used.
+fn note_defaults(schema: &Value, at: &str, faults: &mut Vec<String>) {
     for (name, member) in schema.as_object().into_iter().flatten() {
         if name == "default" {
             faults.push(format!("{at}: say the default in words"));
         }
-        has_no_default(member, &format!("{at}/{name}"), faults);
+        note_defaults(member, &format!("{at}/{name}"), faults);
     }
 }
 
-/// The schemas of requests, which become parameters or classes with members.
+/// What generators cannot read in the schemas of requests, which they turn into parameters or into classes with members.
 fn faults_of_requests<'a>(requests: impl Iterator<Item = (&'a str, &'a Value)>) -> Vec<String> {
     let mut faults = Vec::new();
     for (media_type, content) in requests {
@@ -150,7 +151,7 @@ fn faults_of_requests<'a>(requests: impl Iterator<Item = (&'a str, &'a Value)>) 
 }
 
 #[test]
-fn generators_can_read_the_document() {
+fn generators_can_read_openapi_yaml() {
     let requests = CONTRACT.operations.iter().flat_map(|operation| &operation.takes);
     let mut faults = faults(&CONTRACT.root);
     faults.extend(faults_of_requests(requests.map(|(media_type, content)| (media_type.as_str(), content))));

@@ -1,4 +1,4 @@
-//! Tests the check at the end of every `TestApp`: it notices replies that are not in the document.
+//! Tests the check that is made when a `TestApp` is dropped: it notices replies that `openapi.yaml` does not name.
 
 use std::panic::catch_unwind;
 
@@ -13,7 +13,7 @@ fn passes(route: &str, method: &str, status: u16, issuer_path: &str) -> bool {
 }
 
 #[test]
-fn only_replies_of_the_document_pass() {
+fn only_replies_that_openapi_yaml_names_pass_the_check() {
     for (passing, route, method, status) in [
         (true, "/v1/products/{product}", "GET", 200),
         (true, "/v1/products/{product}", "HEAD", 304),

@@ -1,6 +1,6 @@
-//! The service does what `openapi.yaml` says, and `openapi.yaml` says all that the service does: its routes ([`routes`]); every
-//! reply that the document describes ([`replies`]); and every reply that any test sees, which is checked wherever a `TestApp`
-//! ends ([`judgement`]). And client generators can read the document ([`generators`]).
+//! Compares the service with `openapi.yaml`: both have the same routes ([`routes`]); the service sends every reply that
+//! `openapi.yaml` describes ([`replies`]); and `openapi.yaml` names every reply that any test sees, which is checked when a
+//! `TestApp` is dropped ([`judgement`]). Client generators can read `openapi.yaml` ([`generators`]).
 
 mod generators;
 mod judgement;

@@ -6,13 +6,13 @@ use serde_json::json;
 use super::world::World;
 use crate::support::{Credentials, Operation, Reply};
 
-/// The failed attempts that get 401 before the throttle answers 429.
+/// How many failed attempts get 401 before the throttle answers 429.
 const FAILURES_BEFORE_429: usize = 60;
 
 /// The media type of a signed introspection reply.
 const SIGNED: &str = "application/token-introspection+jwt";
 
-/// Replies with `status`, except 405, 408 and 413, which `provoke` gets.
+/// Gets replies with `status`. [`super::provoke::provoke`] gets those with 405, 408 and 413.
 pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
     let request = |client: &Credentials| {
         let request = world.ask(operation, &world.ids);
@@ -40,7 +40,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         400 => {
             replies.push(Reply::to(request(&world.erp).form(&[("x", "y")])).await);
             if operation.id == "revokeToken" {
-                let foreign = world.app.access_token(&world.operator, &[]).await;
+                let foreign = world.app.access_token(&world.manager, &[]).await;
                 let introspect = world.app.request(reqwest::Method::POST, "/oauth2/introspect");
                 let signed = introspect
                     .basic_auth(&world.erp.client_id, Some(&world.erp.client_secret))
@@ -71,7 +71,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
     replies
 }
 
-/// Replies of forward-auth with `status`.
+/// Gets replies of forward-auth with `status`.
 pub(super) async fn provoke_verify(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
     let ask = |query: &str, token: &str| {
         let path = format!("{}{query}", operation.path);

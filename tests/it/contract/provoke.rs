@@ -1,4 +1,5 @@
-//! The requests that get each reply of the document, by status. The OAuth endpoints are in [`token`] and [`presented`].
+//! Requests that get each reply of `openapi.yaml`, by operation and status. Those of the OAuth endpoints are in [`token`] and
+//! [`presented`].
 
 use std::pin::pin;
 
@@ -11,7 +12,7 @@ use super::world::{Ids, World, nothing, path};
 use super::{presented, token};
 use crate::support::{Operation, Reply, rsa_private_key};
 
-/// One byte more than a body may have.
+/// One byte more than the longest body that any endpoint accepts.
 const TOO_LONG: usize = 256 * 1024 + 1;
 
 /// Sends a few requests that `operation` should answer with `status`, and returns the replies. For 503, the caller has made the
@@ -74,7 +75,8 @@ async fn all(requests: Vec<RequestBuilder>) -> Vec<Reply> {
     replies
 }
 
-/// Sends every example of a body, a POST twice with the same idempotency key; creates records before it deletes them.
+/// Sends requests that must succeed: one with each example of a body (a POST twice, with the same idempotency key), deletions
+/// of new records, and reads (of a list also with `limit` and `count`).
 async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
     let mut requests = Vec::new();
     let mut ids = world.ids.clone();
@@ -95,7 +97,7 @@ async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
         Method::DELETE => {
             ids = world.fresh().await;
             if operation.id == "deleteSigningKey" {
-                // A key for never-expiring tokens: deleting a key for expiring ones would revoke the token of this caller.
+                // The key is one for never-expiring tokens. To delete one for expiring tokens would revoke the caller's token.
                 let pem = rsa_private_key();
                 let new = json!({"alg": "PS256", "use_for": "never_expiring", "private_key_pem": pem});
                 let key = world.admin().create("/v1/signing-keys", &new).await;
@@ -147,7 +149,7 @@ async fn all_files(world: &World, operation: &Operation) -> Vec<Reply> {
     all(asks.collect()).await
 }
 
-/// A token in the query, and a body that is not JSON.
+/// Sends a request with a token in the query and, if the operation takes a body, one with a body that is not JSON.
 async fn unreadable(world: &World, operation: &Operation) -> Vec<Reply> {
     let path = format!("{}?access_token=x", path(operation, &world.ids));
     let mut requests = vec![world.ask_at(None, operation, &path)];
@@ -157,7 +159,8 @@ async fn unreadable(world: &World, operation: &Operation) -> Vec<Reply> {
     all(requests).await
 }
 
-/// A value that breaks a rule, one that is not supported yet, and an idempotency key that was used with another body.
+/// Sends a body with an unknown member and, to some operations, a value that only later versions support, or another body with
+/// an idempotency key that was used before.
 async fn invalid(world: &World, operation: &Operation) -> Vec<Reply> {
     let send = |body: &Value| world.send(operation, &world.ids, body);
     let mut requests = vec![send(&json!({"unknown": 1}))];
@@ -267,7 +270,7 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
             world.ask(operation, &ids)
         }
         "deleteProduct" | "deleteWorkspace" | "deleteSigningKey" => world.ask(operation, &world.ids),
-        // The only secret of the client.
+        // The client has no other secret.
         "deleteSecret" => world.ask(operation, &world.fresh().await),
         id => panic!("no request is known that {id} answers with 409: add one"),
     };

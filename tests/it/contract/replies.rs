@@ -1,4 +1,4 @@
-//! Gets every status of every operation in the document from the running service, and checks that it is as described.
+//! Makes the running service send every reply that `openapi.yaml` describes, and checks that each is as described.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,8 @@ use super::reply::{documented_headers, faults, json, media_type};
 use super::world::World;
 use crate::support::{CONTRACT, Operation, Reply};
 
-/// The members that have the kind of a problem and of an OAuth error, each with the schema that lists the kinds.
+/// The member that has the kind of a problem, and the one that has the kind of an OAuth error, each with the schema that lists
+/// the kinds.
 const KINDS: [(&str, &str); 2] = [("type", "Problem"), ("error", "OAuthError")];
 
 /// The faults of the replies so far, and the kinds of errors that occurred.
@@ -21,7 +22,7 @@ struct Found {
 }
 
 impl Found {
-    /// Records the replies of an operation to requests for `status`.
+    /// Records the replies of an operation to requests that should get `status`.
     fn take(&mut self, operation: &Operation, status: u16, replies: &[Reply]) {
         let documented = &operation.replies[&status];
         let mut note = |what: String| self.wrong.push(format!("{} {status}: {what}", operation.id));

@@ -1,12 +1,12 @@
-//! Checks that a reply is as the document describes it: headers, media type, body.
+//! Checks that a reply is as `openapi.yaml` describes it: its headers, its media type and its body.
 
 use serde_json::Value;
 
 use super::schema;
 use crate::support::{CONTRACT, Operation, Reply};
 
-/// Headers that the document does not describe: those about the connection and the form of the body, and those that restrict
-/// browsers.
+/// Headers that `openapi.yaml` need not describe: the date, those about the connection and the form of the body, and those that
+/// restrict browsers.
 const PASSED_OVER: [&str; 8] = [
     "connection",
     "content-length",
@@ -18,7 +18,7 @@ const PASSED_OVER: [&str; 8] = [
     "x-frame-options",
 ];
 
-/// The faults of `reply`, compared with the description of `operation`.
+/// The faults of `reply`, compared with what `openapi.yaml` says about this status of `operation`.
 pub(super) fn faults(operation: &Operation, reply: &Reply) -> Vec<String> {
     let Some(documented) = operation.replies.get(&reply.status) else {
         return vec![format!("the status {} is not documented", reply.status)];

@@ -1,4 +1,5 @@
-//! `src/routes.rs` registers exactly the paths of the document, each with exactly the methods of the document.
+//! `src/routes.rs` registers exactly the paths in `openapi.yaml`, each with exactly the methods that it has there. Pages of the
+//! console are left out.
 
 use std::collections::BTreeSet;
 
@@ -11,24 +12,24 @@ use crate::support::{CONTRACT, Engine, Operation, Reply, TestApp, counted};
 const TRIED: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"];
 
 #[test]
-fn the_paths_of_the_source_are_those_of_the_document() {
+fn the_registered_paths_are_those_in_openapi_yaml() {
     let mut registered = registered(include_str!("../../../src/routes.rs"));
-    // Pages are for people; `console` tests them.
+    // Pages are for people, so `openapi.yaml` does not have them. The tests in `console` do.
     registered.retain(|path| !path.starts_with("/console"));
     let documented = CONTRACT.paths().into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
     assert_eq!(registered, documented);
 }
 
 #[tokio::test]
-async fn every_path_has_the_methods_of_the_document_and_no_other() {
+async fn every_path_has_exactly_the_methods_in_openapi_yaml() {
     let app = TestApp::start(Engine::Sqlite).await;
-    // The first client also opens a status list.
+    // With the first client there is a status list, so the path of a list is not 404.
     app.bootstrap().await;
     for path in CONTRACT.paths() {
         let allowed = methods_of(path);
         let sample = sample(CONTRACT.of_path(path).next().unwrap());
         for method in TRIED {
-            // Without a token: which methods a path has is public.
+            // The request has no token, because which methods a path has is public.
             let reply = Reply::to(app.request(Method::from_bytes(method.as_bytes()).unwrap(), &sample)).await;
             if allowed.contains(method) || CONTRACT.takes_any_method(path) {
                 assert!(!matches!(reply.status, 404 | 405), "{method} {path}: {reply:?}");
@@ -39,7 +40,7 @@ async fn every_path_has_the_methods_of_the_document_and_no_other() {
             assert_eq!(said, allowed, "{method} {path}");
         }
     }
-    // Each request reached the route that the document names, not another one whose pattern also matches.
+    // Each request reached the route of its path in `openapi.yaml`, not another one whose pattern also matches.
     let metrics = app.metrics();
     let answered: BTreeSet<&str> = counted(&metrics).map(|reply| reply.route).collect();
     assert_eq!(answered, CONTRACT.paths());
@@ -48,7 +49,7 @@ async fn every_path_has_the_methods_of_the_document_and_no_other() {
 
 /// An issuer whose path begins like one of these routes would hide that route.
 #[test]
-fn no_issuer_has_the_path_of_a_route() {
+fn an_issuer_with_the_path_of_a_route_is_refused() {
     for path in CONTRACT.paths() {
         let first = path.split('/').nth(1).unwrap();
         for path in [first.to_owned(), format!("{first}/tenant")] {
@@ -59,7 +60,7 @@ fn no_issuer_has_the_path_of_a_route() {
     }
 }
 
-/// The methods that the document has for a path. Every path with GET also has HEAD.
+/// The methods that `openapi.yaml` has for a path. Every path with GET also has HEAD.
 fn methods_of(path: &str) -> BTreeSet<&str> {
     let mut methods: BTreeSet<&str> =
         CONTRACT.of_path(path).map(|operation| operation.method.as_str()).collect();
@@ -69,7 +70,7 @@ fn methods_of(path: &str) -> BTreeSet<&str> {
     methods
 }
 
-/// The path with the values that the document gives as examples.
+/// The path with the values that `openapi.yaml` gives as examples.
 fn sample(operation: &Operation) -> String {
     operation.path_with(|name| {
         let parameter = operation.parameters.iter().find(|parameter| parameter["name"] == name);
@@ -79,7 +80,7 @@ fn sample(operation: &Operation) -> String {
     })
 }
 
-/// The paths written down in the source: the literals of `at("…")`, `form("…")` and `web::resource("…")`, each after the
+/// The paths written in `src/routes.rs`: the literals of `at("…")`, `form("…")` and `web::resource("…")`, each after the
 /// literal of `web::scope("…")` in the same function. The prefix of an issuer with a path is not a literal.
 fn registered(source: &str) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();

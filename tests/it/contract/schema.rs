@@ -1,5 +1,6 @@
-//! The part of JSON Schema (`OpenAPI` 3.1 §4.8.24) that `openapi.yaml` uses: types, members, items, bounds, choices. It is
-//! stricter in one point: an object may have only members that its schema names.
+//! Checks values with the part of JSON Schema (`OpenAPI` 3.1 §4.8.24) that `openapi.yaml` uses: types, members, items, bounds,
+//! choices. It is stricter than JSON Schema in one point: an object whose schema names members may have only these, unless
+//! `additionalProperties` is a schema for others.
 
 use serde_json::{Map, Value};
 

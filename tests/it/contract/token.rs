@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::world::World;
 use crate::support::{Credentials, Operation, Reply};
 
-/// The failed attempts that get 401 before the throttle answers 429.
+/// How many failed attempts get 401 before the throttle answers 429.
 const FAILURES_BEFORE_429: usize = 60;
 
-/// Replies with `status`, except 405, 408 and 413, which `provoke` gets.
+/// Gets replies with `status`. [`super::provoke::provoke`] gets those with 405, 408 and 413.
 pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
     let grant: (&str, &str) = ("grant_type", "client_credentials");
     let mut replies = Vec::new();
@@ -68,7 +68,7 @@ fn by_basic(world: &World, operation: &Operation) -> RequestBuilder {
     world.ask(operation, &world.ids).basic_auth(&world.erp.client_id, Some(&world.erp.client_secret))
 }
 
-/// The request of the example with this world's client, which authenticates by Basic, or in the form if the example does so.
+/// The request of an example, with the credentials of [`World::erp`]: in the form if the example has them there, or by Basic.
 fn of_example(world: &World, operation: &Operation, example: &Value) -> RequestBuilder {
     let mut form = Vec::new();
     for (name, value) in example.as_object().unwrap() {

@@ -47,8 +47,8 @@ pub(super) struct World {
     pub(super) manage: String,
     /// A token that may introspect, and neither read nor change anything in `/v1`.
     pub(super) powerless: String,
-    /// The client of these tokens.
-    pub(super) operator: Credentials,
+    /// The API client with these two tokens.
+    pub(super) manager: Credentials,
     made: Cell<u32>,
 }
 
@@ -56,10 +56,10 @@ impl World {
     /// Starts an app with these settings.
     pub(super) async fn with(settings: &str) -> Self {
         let app = TestApp::start_with(Engine::Sqlite, settings).await;
-        let operator = app.bootstrap().await;
-        let manage = app.access_token(&operator, &[("scope", "mintmark:manage mintmark:introspect")]).await;
-        let powerless = app.access_token(&operator, &[("scope", "mintmark:introspect")]).await;
-        let admin = Administrator { app: &app, token: manage.clone(), client: operator.clone() };
+        let manager = app.bootstrap().await;
+        let manage = app.access_token(&manager, &[("scope", "mintmark:manage mintmark:introspect")]).await;
+        let powerless = app.access_token(&manager, &[("scope", "mintmark:introspect")]).await;
+        let admin = Administrator { app: &app, token: manage.clone(), client: manager.clone() };
         admin.product("e-invoicing", json!({"audience": "https://api.example.com"})).await;
         admin.product("gst", json!({})).await;
         admin.workspace("acme-in", json!({})).await;
@@ -104,12 +104,12 @@ impl World {
             ("seq", "0".to_owned()),
         ]);
         app.core.services.ledger.keep_audit_tree().await.unwrap();
-        Self { app, ids, erp, manage, powerless, operator, made: Cell::default() }
+        Self { app, ids, erp, manage, powerless, manager, made: Cell::default() }
     }
 
     /// An administrator with the management client and its token.
     pub(super) fn admin(&self) -> Administrator<'_> {
-        Administrator { app: &self.app, token: self.manage.clone(), client: self.operator.clone() }
+        Administrator { app: &self.app, token: self.manage.clone(), client: self.manager.clone() }
     }
 
     /// A name that is not used yet.

@@ -37,6 +37,7 @@ async fn a_change_queues_the_mail_of_the_kind_that_matters_most(engine: Engine) 
         (json!({"status": "disabled", "products": ["gst", "e-invoicing"]}), "client.disabled"),
         (json!({"status": "active", "products": ["e-invoicing"]}), "client.enabled"),
     ] {
+        // Mails of the same kind within a minute are merged.
         app.clock.advance(61);
         assert_eq!(admin.patch(&path, &patch).await.status(), 200);
         let (kind, facts) = newest(&app).await;
@@ -79,6 +80,7 @@ async fn mails_say_who_made_a_change(engine: Engine) {
     .into_iter()
     .enumerate()
     {
+        // Mails of the same kind within a minute are merged.
         app.clock.advance(61);
         let source_ip = actor.source_ip.clone();
         let caller = Manager::try_from(Caller { actor, ..command_line.clone() }).unwrap();

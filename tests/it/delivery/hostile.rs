@@ -34,7 +34,7 @@ pub(super) fn attacks() -> Vec<String> {
     ]
 }
 
-/// Replaces every text in the facts by the attack.
+/// Replaces every text in the facts by the attack, except those that only the service writes.
 fn poisoned(value: &Value, attack: &str) -> Value {
     match value {
         Value::String(_) => attack.into(),

@@ -37,6 +37,7 @@ impl Letter {
             about_id: self.about_id.to_owned(),
             facts: self.facts.clone(),
             occurrences: self.occurrences,
+            // Earlier than the last change, as of a mail that was merged.
             queued_at: AT - 42,
             setup_link: self.setup_link.map(|link| link.to_owned().into()),
         }

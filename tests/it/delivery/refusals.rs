@@ -198,6 +198,7 @@ async fn giving_up_a_mail_is_an_audit_event(engine: Engine) {
     };
     queue(&app.database.open().await, [of_kind(1, "client.created")]).await;
     app.worker.run_once().await.unwrap();
+    // Later, nothing more happens to the mail.
     two_weeks(&app).await;
     let admin = app.administrator().await;
     let events: serde_json::Value =

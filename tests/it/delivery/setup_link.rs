@@ -79,7 +79,7 @@ async fn a_link_that_expires_before_it_is_sent_is_given_up_and_erased(engine: En
     assert_eq!(states(&app).await[0], "dead 1 0");
     assert_eq!(bodies(&app).await[0], "{}");
     let why = super::error(&app).await;
-    assert_eq!(why, "the setup link has ended: make a new one");
+    assert_eq!(why, "the setup link has expired: make a new one");
     // The mail cannot be sent again, since its link is erased.
     let manager = Manager::command_line();
     let ledger = &app.core.services.ledger;

@@ -127,6 +127,7 @@ async fn an_expired_lease_is_taken_over_and_a_late_result_does_not_count(engine:
         app.clock.advance(120);
         assert_eq!(replica.worker.run_once().await.unwrap(), 1);
         assert_eq!(states(&app).await, ["sent 2 250"]);
+        // A late result would replace this value.
         app.database.session().await.execute("UPDATE deliveries SET sent_at = 7").await;
         server.release();
     };

@@ -33,7 +33,7 @@ async fn drip(wire: &mut Wire) {
 }
 
 #[tokio::test]
-async fn a_late_head_is_closed_without_a_reply() {
+async fn a_connection_with_a_late_head_is_closed_without_a_reply() {
     let app = hasty().await;
     let mut silent = Wire::to(&app).await;
     let mut partial = Wire::to(&app).await;
@@ -47,7 +47,7 @@ async fn a_late_head_is_closed_without_a_reply() {
 }
 
 #[tokio::test]
-async fn the_head_of_a_later_request_gets_the_same_time() {
+async fn the_head_of_a_later_request_may_take_as_long_as_the_first() {
     // An idle connection stays open much longer than a head may take.
     let app = hasty().await;
     for before in [1, 2] {

@@ -136,7 +136,7 @@ async fn an_endless_body_is_not_read_without_limit() {
 }
 
 #[tokio::test]
-async fn authorised_requests_leave_a_body_unread_too() {
+async fn an_unread_body_of_an_authorised_request_is_discarded_or_closes_the_connection() {
     let app = app().await;
     let admin = app.administrator().await;
     let head = format!("{}Authorization: Bearer {}\r\n", head("GET /v1/products"), admin.token);

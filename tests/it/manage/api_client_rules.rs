@@ -17,7 +17,7 @@ fn all_wrong() -> Value {
     })
 }
 
-async fn every_bad_field_is_named_at_once(engine: Engine) {
+async fn all_bad_fields_are_reported_in_one_reply(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let many = |count: usize, item: fn(usize) -> String| (0..count).map(item).collect::<Vec<_>>();
@@ -314,7 +314,7 @@ async fn a_caller_cannot_grant_a_permission_it_does_not_have(engine: Engine) {
 }
 
 on_both_engines!(
-    every_bad_field_is_named_at_once,
+    all_bad_fields_are_reported_in_one_reply,
     values_that_are_not_supported_yet_are_refused_and_not_ignored,
     active_tokens_and_its_grace_period_are_changed_separately,
     lifetimes_stay_within_the_caps_of_workspace_and_products,

@@ -67,7 +67,7 @@ async fn the_example_in_openapi_yaml_creates_a_client(engine: Engine) {
     });
     assert_eq!(made, expected);
 
-    // The record is the same without the secret. A new client gets a token at once.
+    // The record is the same without the secret.
     let response = admin.get(&location).await;
     assert_eq!(header(&response, "etag"), etag);
     let (status, record) = read(response).await;
@@ -76,12 +76,13 @@ async fn the_example_in_openapi_yaml_creates_a_client(engine: Engine) {
     assert_eq!((status, &record), (200, &without));
     let request = admin.request(Method::GET, &location).header("if-none-match", &etag);
     assert_eq!(request.send().await.unwrap().status(), 304);
+    // A new client gets tokens immediately.
     let (credentials, _) = admin.client("acme-in", json!({"products": ["gst"]})).await;
     app.access_token(&credentials, &[]).await;
 }
 
 /// `null` (RFC 7396), explicit defaults and members that are left out give the same record.
-async fn null_and_default_values_are_accepted(engine: Engine) {
+async fn null_and_explicit_defaults_count_as_left_out(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let bare = json!({"products": ["gst"]});
@@ -203,7 +204,7 @@ async fn a_restriction_takes_effect_at_once(engine: Engine) {
     assert_eq!(
         (&record["generation"], &made["generation"]),
         (&json!(3), &json!(1)),
-        "a product was removed twice"
+        "each of two changes removed a product"
     );
     let end = json!({"expires_at": "2026-09-21T14:14:20Z"});
     assert_eq!(admin.patch(&path, &end).await.status(), 200);
@@ -223,7 +224,7 @@ async fn a_restriction_takes_effect_at_once(engine: Engine) {
     }
 }
 
-async fn lists_filter_and_page(engine: Engine) {
+async fn the_list_of_a_workspace_is_filtered_and_paged(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     admin.workspace("other", json!({})).await;
@@ -282,7 +283,7 @@ fn to_owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&text| text.to_owned()).collect()
 }
 
-/// Every method on every path, from a manager of another workspace: 404, as with an unknown id.
+/// Every method on the paths of clients and secrets gets 404 from a manager of another workspace, as with an unknown id.
 async fn objects_of_another_workspace_are_not_found(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
@@ -388,10 +389,10 @@ async fn concurrent_changes_all_succeed(engine: Engine) {
 on_both_engines!(
     concurrent_changes_all_succeed,
     the_example_in_openapi_yaml_creates_a_client,
-    null_and_default_values_are_accepted,
+    null_and_explicit_defaults_count_as_left_out,
     a_patch_merges_and_obeys_if_match,
     a_restriction_takes_effect_at_once,
-    lists_filter_and_page,
+    the_list_of_a_workspace_is_filtered_and_paged,
     objects_of_another_workspace_are_not_found,
     a_creation_sent_again_gives_the_same_secret,
 );

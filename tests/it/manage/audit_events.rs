@@ -1,4 +1,5 @@
-//! `/v1/audit-events`: each change has one event, and a caller sees the events of the workspaces that it can access.
+//! `/v1/audit-events`: each change has one event, a caller sees the events of the workspaces that it can access, and
+//! checkpoints and proofs show that the trail was not changed.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,8 +11,8 @@ on_both_engines!(
     every_change_leaves_an_event,
     a_refused_change_records_no_event,
     an_item_has_to_match_all_filters,
-    filters_must_be_valid,
-    a_workspace_sees_its_own_events,
+    invalid_and_unknown_filters_are_refused,
+    a_workspace_sees_only_its_own_events,
     the_newest_come_first_page_by_page,
     the_source_is_the_client_behind_trusted_proxies,
     a_checkpoint_is_for_every_reader,
@@ -149,7 +150,7 @@ async fn an_item_has_to_match_all_filters(engine: Engine) {
         ("action=workspace.created&workspace_id=beta".into(), &["workspace.created"]),
         (format!("{of_one}&workspace_id=beta"), &[]),
         (format!("{of_one}&action=client.created"), &["client.created"]),
-        // `since` is inclusive, `until` exclusive: 14:13:20 + 200 s.
+        // `since` is inclusive, and `until` exclusive. The last changes were made at 14:16:40.
         ("since=2026-09-21T14:16:40Z".into(), &["client.updated", "client.created"]),
         ("since=2026-09-21T14:16:41Z".into(), &[]),
         (
@@ -164,7 +165,7 @@ async fn an_item_has_to_match_all_filters(engine: Engine) {
     app.stop().await;
 }
 
-async fn filters_must_be_valid(engine: Engine) {
+async fn invalid_and_unknown_filters_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for bad in [
@@ -195,7 +196,7 @@ async fn filters_must_be_valid(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_workspace_sees_its_own_events(engine: Engine) {
+async fn a_workspace_sees_only_its_own_events(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -287,7 +288,7 @@ async fn events_are_kept_for_as_long_as_the_setting_says(engine: Engine) {
         let whole = app.database.number(&old).await;
         assert!(whole > changes, "{whole}");
         for (days, kept) in [30, 1].into_iter().zip(kept_after) {
-            // The clock goes to the last second of the thirtieth day, and then past its end.
+            // The clock goes to the last second of the thirtieth day, and then a second past its end.
             app.clock.advance(if days == 1 { 2 } else { days * DAY - 1 });
             mintmark::jobs::housekeeping_once(&app.core.services).await;
             assert_eq!(app.database.number(&old).await, if kept { whole } else { 0 }, "{setting}");

@@ -15,7 +15,7 @@ on_both_engines!(
     a_scope_gives_exactly_its_permissions,
     the_current_permissions_of_the_client_count,
     a_revoked_token_is_refused_at_once,
-    a_client_that_is_disabled_or_expired_is_refused_at_once,
+    a_client_that_is_disabled_suspended_expired_or_deleted_is_refused_at_once,
     a_database_that_does_not_answer_is_503,
 );
 
@@ -265,7 +265,7 @@ async fn manager_of<'a>(
     (app.administrator_as(&client, "mintmark:manage").await, client)
 }
 
-async fn a_client_that_is_disabled_or_expired_is_refused_at_once(engine: Engine) {
+async fn a_client_that_is_disabled_suspended_expired_or_deleted_is_refused_at_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -281,7 +281,7 @@ async fn a_client_that_is_disabled_or_expired_is_refused_at_once(engine: Engine)
     refused(&Reply::of(caller.get(own).await).await, INVALID_TOKEN);
     ok(&Reply::of(admin.patch(own, &json!({"status": "active"})).await).await, 200);
     ok(&Reply::of(caller.get(own).await).await, 200);
-    // The token expires with its client, so deleting is tested with a second client.
+    // A second after the `expires_at` of the client, its token has expired too. So deletion is tested with a second client.
     app.clock.advance(46 * 60 + 41);
     refused(&Reply::of(caller.get(own).await).await, INVALID_TOKEN);
     let (caller, client) = manager_of(&app, &admin, "acme", json!({})).await;

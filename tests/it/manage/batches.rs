@@ -229,6 +229,7 @@ async fn record(app: &TestApp, client: &Credentials, scope: &str, count: usize) 
 async fn a_batch_that_revokes_too_many_tokens_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, clients) = furnished(&app).await;
+    // 10,001 tokens include `gst`: one more than a batch may revoke.
     record(&app, &clients[0], "gst", 6_000).await;
     record(&app, &clients[1], "gst e-invoicing", 4_001).await;
     record(&app, &clients[1], "e-invoicing", 20_000).await;

@@ -10,11 +10,11 @@ use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     other_media_types_are_refused,
-    encoded_bodies_are_refused_unread,
+    encoded_bodies_are_refused,
     a_body_has_a_limit,
     a_body_that_is_refused_is_not_waited_for,
     bodies_that_are_not_json_are_malformed,
-    every_bad_member_is_reported_at_once,
+    all_bad_members_are_reported_in_one_reply,
     names_have_visible_text_and_no_control_characters,
     a_refused_body_changes_nothing,
 );
@@ -77,7 +77,7 @@ async fn other_media_types_are_refused(engine: Engine) {
     app.stop().await;
 }
 
-async fn encoded_bodies_are_refused_unread(engine: Engine) {
+async fn encoded_bodies_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let post = |encoding: &str| {
@@ -205,7 +205,7 @@ async fn bodies_that_are_not_json_are_malformed(engine: Engine) {
     app.stop().await;
 }
 
-async fn every_bad_member_is_reported_at_once(engine: Engine) {
+async fn all_bad_members_are_reported_in_one_reply(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

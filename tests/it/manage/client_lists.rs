@@ -53,7 +53,7 @@ async fn a_list_has_the_clients_of_all_accessible_workspaces(engine: Engine) {
     let tenant = app.administrator_as(&own, "mintmark:read").await;
     let page = get(&tenant, "/v1/api-clients?count=true").await;
     assert_eq!((labels(&page).as_str(), &page["total"]), ("two", &json!(1)));
-    // An item is the same as the record. The client has just been used.
+    // An item is the same as the record. The client has just been used: to get the token of `tenant`.
     let path = format!("/v1/api-clients/{}", own.client_id);
     assert_eq!(page["items"][0], get(&tenant, &path).await);
     assert_eq!(page["items"][0]["last_used_at"], "2026-09-21T14:13:20Z");
@@ -123,13 +123,13 @@ async fn a_list_is_sorted_and_filtered_by_last_use(engine: Engine) {
     assert_eq!(listed(&admin, "sort=-last_used_at").await, "third, first, second, bootstrap, never");
     assert_eq!(listed(&admin, "unused_since=2026-09-21T14:13:40Z").await, "never, second, bootstrap");
     // A token that an administrator generates counts as a use too. The time of the last use stays when the secret is deleted.
-    let first = format!("/v1/api-clients/{}", clients[1].client_id);
+    let second = format!("/v1/api-clients/{}", clients[1].client_id);
     app.clock.advance(10);
-    admin.create(&format!("{first}/access-tokens"), &json!({})).await;
-    admin.create(&format!("{first}/secrets"), &json!({"expire_others_after_seconds": 0})).await;
+    admin.create(&format!("{second}/access-tokens"), &json!({})).await;
+    admin.create(&format!("{second}/secrets"), &json!({"expire_others_after_seconds": 0})).await;
     app.clock.advance(1);
-    admin.create(&format!("{first}/secrets"), &json!({})).await;
-    assert_eq!(get(&admin, &first).await["last_used_at"], "2026-09-21T14:14:00Z");
+    admin.create(&format!("{second}/secrets"), &json!({})).await;
+    assert_eq!(get(&admin, &second).await["last_used_at"], "2026-09-21T14:14:00Z");
     assert_eq!(listed(&admin, "unused_since=2026-09-21T14:13:40Z").await, "never, bootstrap");
     assert_eq!(listed(&admin, "sort=-last_used_at&limit=1").await, "second");
     app.stop().await;
@@ -269,7 +269,7 @@ async fn unknown_and_invalid_parameters_are_named(engine: Engine) {
         ("sort=", "sort must be"),
         ("sort=label&sort=label", "The parameter `sort` was sent twice: send it once"),
         ("status=gone", "status must be active or disabled"),
-        ("product=GST", "product must be a product code"),
+        ("product=GST", "product must be the code of a product: 1 to 64 characters of a-z, 0-9"),
         ("label=", "label must be 1 to 200 characters"),
         ("secret_expires_before=soon", "secret_expires_before must be an RFC 3339 instant"),
         ("unused_since=1", "unused_since must be an RFC 3339 instant"),
@@ -281,7 +281,7 @@ async fn unknown_and_invalid_parameters_are_named(engine: Engine) {
         ("metadata[a]=1&metadata.a=1", "are the same"),
         ("workspace=acme", "metadata.KEY"),
         ("count=yes", "count must be true or false"),
-        ("cursor=x", "cursor belongs to another list"),
+        ("cursor=x", "cursor is damaged, or belongs to another list"),
     ] {
         let reply = Reply::of(admin.get(&format!("/v1/api-clients?{query}")).await).await;
         let problem = problem(&reply, 400, "invalid-parameter");

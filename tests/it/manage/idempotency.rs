@@ -93,6 +93,7 @@ async fn a_key_belongs_to_caller_and_path(engine: Engine) {
     let admin = app.administrator().await;
     let (other, _) = admin.client("platform", json!({"permissions": ["mintmark:manage"]})).await;
     let other = app.administrator_as(&other, "mintmark:manage").await;
+    // A refused request does not use up its key.
     let body = json!({"name": "Acme", "product": "acme"});
     broken(&sent(post(&admin, "/v1/workspaces", "k", &body)).await, &["/product"]);
     let body = json!({"name": "Acme"});
@@ -140,7 +141,7 @@ async fn refusals_are_not_kept(engine: Engine) {
     let taken = json!({"product": "taken", "name": "Taken"});
     problem(&sent(post(&admin, "/v1/products", "k", &taken)).await, 409, "conflict");
     assert_eq!(admin.delete("/v1/products/taken").await.status(), 204);
-    // The same request is executed again.
+    // The refusal was not saved, so the same request is executed.
     let first = sent(post(&admin, "/v1/products", "k", &taken)).await;
     ok(&first, 201);
     replayed(&first, &sent(post(&admin, "/v1/products", "k", &taken)).await);

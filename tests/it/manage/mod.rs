@@ -1,4 +1,4 @@
-//! The management API over real HTTP, on both engines: a file for each resource, and files for what the resources share.
+//! The management API over real HTTP: a file for each resource, and files for what the resources share.
 
 mod access_tokens;
 mod api_client_rules;

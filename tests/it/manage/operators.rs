@@ -9,10 +9,10 @@ use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engine
 
 on_both_engines!(
     an_operator_is_created_changed_and_deleted,
-    bad_fields_are_reported_at_once,
+    all_bad_fields_are_reported_in_one_reply_and_taken_addresses_are_refused,
     operators_are_listed_and_found_by_address,
     a_lost_reply_is_repeated_with_its_link,
-    a_setup_link_is_replaced,
+    a_new_setup_link_replaces_the_old_one_and_disabling_ends_it,
     a_caller_needs_the_permissions_of_the_roles_that_it_gives,
     every_route_is_for_the_platform_alone,
     the_cookie_of_the_console_gives_no_access,
@@ -104,7 +104,7 @@ async fn an_operator_is_created_changed_and_deleted(engine: Engine) {
     app.stop().await;
 }
 
-async fn bad_fields_are_reported_at_once(engine: Engine) {
+async fn all_bad_fields_are_reported_in_one_reply_and_taken_addresses_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let path = {
@@ -213,7 +213,7 @@ async fn a_lost_reply_is_repeated_with_its_link(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_setup_link_is_replaced(engine: Engine) {
+async fn a_new_setup_link_replaces_the_old_one_and_disabling_ends_it(engine: Engine) {
     let app = TestApp::start_with(engine, "server.public_url = \"{base}/tenant\"").await;
     let admin = administrator(&app).await;
     let created = admin.create("/v1/operators", &ann()).await;
@@ -261,7 +261,7 @@ async fn a_caller_needs_the_permissions_of_the_roles_that_it_gives(engine: Engin
             let created = admin.create("/v1/operators", &body).await;
             format!("/v1/operators/{}", created["operator_id"].as_str().unwrap())
         };
-        // The token needs the permissions of the roles before the change and of the roles after it.
+        // Except to disable an operator, the token needs the permissions of the operator's roles before and after the change.
         for (change, may) in [
             (json!({"name": "Renamed"}), allowed),
             (json!({"email": format!("{number}2@acme.example")}), allowed),
@@ -272,7 +272,7 @@ async fn a_caller_needs_the_permissions_of_the_roles_that_it_gives(engine: Engin
             (json!({"status": "active"}), allowed),
         ] {
             let reply = Reply::of(narrow.patch(&path, &change).await).await;
-            // A change to the roles that the operator already has changes nothing, so it needs no further permission.
+            // A request to set the roles that the operator already has changes nothing, so it needs no further permission.
             let unchanged = name == "platform_admin" && change["roles"] == role("platform_admin")
                 || name == "workspace_admin" && change["roles"] == role("workspace_admin");
             assert_eq!(reply.status, if may || unchanged { 200 } else { 403 }, "{name}: {change}");
@@ -332,8 +332,8 @@ async fn every_route_is_for_the_platform_alone(engine: Engine) {
                     request = request.json(body);
                 }
                 let reply = Reply::to(request).await;
+                // The status does not depend on whether there is such an operator, and the reply does not name one.
                 assert_eq!(reply.status, *status, "{who}: {method} {path}: {}", reply.text());
-                // The answer does not depend on whether there is such an operator.
                 assert!(!reply.text().contains("Ann"), "{who}: {method} {path}: {}", reply.text());
             }
         }
@@ -373,6 +373,7 @@ async fn the_cookie_of_the_console_gives_no_access(engine: Engine) {
         let request = app.request(Method::GET, "/v1/operators").header("cookie", &header);
         let refused = problem(&Reply::to(request).await, 401, "unauthorized");
         assert!(refused["detail"].as_str().unwrap().contains("console"), "{refused}");
+        // With a token too it would not be clear who acts: the token and the session may belong to different callers.
         let both = admin.request(Method::GET, "/v1/operators").header("cookie", &header);
         problem(&Reply::to(both).await, 400, "invalid-parameter");
     }
@@ -386,6 +387,7 @@ async fn the_last_administrator_cannot_be_disabled_demoted_or_deleted(engine: En
     let admin = administrator(&app).await;
     let created =
         admin.create("/v1/operators", &with("a@acme.example", json!([{"role": "platform_admin"}]))).await;
+    // Only administrators who can sign in count, so this one uses the setup link and signs in.
     session(&app, &created).await;
     let path = format!("/v1/operators/{}", created["operator_id"].as_str().unwrap());
     let viewer = json!({"roles": [{"role": "workspace_viewer", "workspace_id": "acme"}]});

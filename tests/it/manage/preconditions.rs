@@ -23,6 +23,7 @@ async fn a_reader_with_the_current_version_gets_304(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
+    // The first version of a product is the time of its creation in milliseconds, and that of a workspace is 1.
     for (path, first) in [("/v1/products/gst", START * 1000), ("/v1/workspaces/platform", 1)] {
         let tag = |n: i64| format!("\"v{}\"", first + n - 1);
         assert_eq!(Reply::of(admin.get(path).await).await.header("etag"), tag(1));
@@ -40,7 +41,7 @@ async fn a_reader_with_the_current_version_gets_304(engine: Engine) {
         ok(&reply, 200);
         assert_eq!(reply.header("etag"), tag(2));
     }
-    // A missing or inaccessible record is 404, not 304.
+    // A record that does not exist gets 404, not 304.
     problem(
         &sent(admin.request(Method::GET, "/v1/products/none").header("if-none-match", "*")).await,
         404,
@@ -75,7 +76,7 @@ async fn a_change_happens_only_to_the_version_expected(engine: Engine) {
         problem(&sent(patch(&v1, path, "Third")).await, 412, "precondition-failed");
         ok(&sent(patch(&format!("{v1}, {v2}"), path, "Third")).await, 200);
         assert_eq!(sent(patch("*", path, "Fourth")).await.header("etag"), tag(4));
-        // A missing record is reported first, then a stale version, then an invalid body.
+        // A stale version is reported before an invalid body.
         let bad = admin.request(Method::PATCH, path).header("if-match", v1);
         problem(
             &sent(bad.header("content-type", "application/json").body("{\"name\":1}")).await,
@@ -83,6 +84,7 @@ async fn a_change_happens_only_to_the_version_expected(engine: Engine) {
             "precondition-failed",
         );
     }
+    // `*` means any version, but there must be a record.
     problem(&sent(patch("*", "/v1/products/none", "X")).await, 404, "not-found");
     app.stop().await;
 }

@@ -10,7 +10,7 @@ use crate::support::{Administrator, CONTRACT, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     changes_that_open_access_need_all_permissions_of_the_client,
-    changes_that_only_restrict_need_no_further_permission,
+    changes_that_do_not_open_access_need_no_further_permission,
     a_narrowed_token_cannot_regain_permissions_through_its_own_client,
     permissions_cannot_be_gained_through_a_workspace,
     permissions_cannot_be_gained_through_a_batch,
@@ -182,7 +182,7 @@ async fn changes_that_open_access_need_all_permissions_of_the_client(engine: Eng
     app.stop().await;
 }
 
-async fn changes_that_only_restrict_need_no_further_permission(engine: Engine) {
+async fn changes_that_do_not_open_access_need_no_further_permission(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (narrow, full) = furnished(&app).await;
     for write in harmless() {

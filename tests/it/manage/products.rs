@@ -17,7 +17,7 @@ on_both_engines!(
     a_cap_lowered_later_is_allowed_and_takes_effect,
     only_the_platform_writes_products,
     a_product_that_is_not_allowed_is_refused_like_an_unknown_one,
-    a_workspace_sees_what_it_may_grant,
+    a_workspace_sees_only_the_products_that_it_may_grant,
 );
 
 async fn a_product_is_created_changed_and_deleted(engine: Engine) {
@@ -296,7 +296,7 @@ async fn a_product_that_is_not_allowed_is_refused_like_an_unknown_one(engine: En
     app.stop().await;
 }
 
-async fn a_workspace_sees_what_it_may_grant(engine: Engine) {
+async fn a_workspace_sees_only_the_products_that_it_may_grant(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for code in ["a", "b", "c", "d", "e"] {

@@ -8,7 +8,7 @@ use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     unknown_paths_are_problems,
-    paths_that_resemble_the_token_endpoint_name_it,
+    a_post_to_a_path_like_the_token_endpoint_names_it_and_the_root_leads_to_the_console,
     other_methods_are_405_with_allow,
     head_is_get_without_a_body,
     an_issuer_with_a_path_is_served_with_and_without_the_path,
@@ -38,7 +38,7 @@ async fn unknown_paths_are_problems(engine: Engine) {
     app.stop().await;
 }
 
-async fn paths_that_resemble_the_token_endpoint_name_it(engine: Engine) {
+async fn a_post_to_a_path_like_the_token_endpoint_names_it_and_the_root_leads_to_the_console(engine: Engine) {
     let with_path = "server.public_url = \"{base}/tenant\"";
     for (settings, prefixes) in [("", &[""][..]), (with_path, &["", "/tenant"])] {
         let app = TestApp::start_with(engine, settings).await;
@@ -101,7 +101,7 @@ async fn other_methods_are_405_with_allow(engine: Engine) {
             problem(&reply, 405, "method-not-allowed");
             assert_eq!(reply.header("allow"), allow, "{method} {path}");
         }
-        // The same without a token.
+        // The reply is the same without a token.
         let reply = Reply::of(app.request(Method::PUT, path).send().await.unwrap()).await;
         problem(&reply, 405, "method-not-allowed");
     }
@@ -140,6 +140,7 @@ async fn an_issuer_with_a_path_is_served_with_and_without_the_path(engine: Engin
         problem(&Reply::of(admin.get(&format!("{prefix}/v1/nothing")).await).await, 404, "not-found");
         problem(&Reply::of(app.get(&format!("{prefix}/v1/products")).await).await, 401, "unauthorized");
     }
+    // The issuer, here with its path, cannot be the audience of a product.
     let refused = Reply::of(
         admin
             .post(

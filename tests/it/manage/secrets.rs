@@ -61,10 +61,11 @@ async fn a_secret_is_rotated_with_overlap(engine: Engine) {
         assert_eq!(response.status(), 404);
     }
 
-    // Three mails: for the client, for the secret, and for the next secret, which expires the others at once.
+    // A third secret expires the others immediately.
     let (_, newest) = read(admin.post(&path, &json!({"expire_others_after_seconds": 0})).await).await;
     assert_eq!(status_with(&app, &client, &new).await, 401);
     assert_eq!(status_with(&app, &client, &newest).await, 200);
+    // There is a mail about the client, and one about each secret that was added.
     let mails = app.database.open().await.mails_about(&client.client_id).await.unwrap();
     let mut kinds: Vec<&str> = mails.iter().map(|(kind, _)| kind.as_str()).collect();
     kinds.sort_unstable();
@@ -227,7 +228,7 @@ async fn seen_once(engine: Engine) {
     assert!(log.contains(&client.client_id), "the log was watched: it names the client");
     shown.push(log);
     for secret in [&client.client_secret, &second, &wrong.client_secret] {
-        // Neither the whole secret nor a part of it, except the last four characters.
+        // No text contains the secret. Its last four characters are shown on purpose.
         let basic = STANDARD.encode(format!("{}:{secret}", client.client_id));
         for text in &shown {
             assert!(!text.contains(&secret[4..44]) && !text.contains(&basic), "{text}");

@@ -8,8 +8,8 @@ use super::{Reply, ok, problem};
 use crate::support::{Administrator, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    each_repeated_reply_with_a_secret_is_an_event,
-    a_refused_request_leaves_no_event,
+    each_repeated_reply_with_a_secret_leaves_an_event,
+    a_refused_request_and_a_reply_without_a_secret_leave_no_event,
     a_reply_whose_event_cannot_be_recorded_is_not_repeated,
 );
 
@@ -32,7 +32,7 @@ async fn shown(admin: &Administrator<'_>) -> Vec<Value> {
     ok(&list, 200)["items"].as_array().unwrap().iter().rev().cloned().collect()
 }
 
-async fn each_repeated_reply_with_a_secret_is_an_event(engine: Engine) {
+async fn each_repeated_reply_with_a_secret_leaves_an_event(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let hook = json!({"url": "https://platform.example/", "events": ["secret.shown"]});
@@ -119,10 +119,10 @@ async fn each_repeated_reply_with_a_secret_is_an_event(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_refused_request_leaves_no_event(engine: Engine) {
+async fn a_refused_request_and_a_reply_without_a_secret_leave_no_event(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
-    // A reply without a secret is repeated without an event.
+    // A reply without a secret is repeated, and leaves no event.
     let product = json!({"product": "vat", "name": "VAT"});
     for replayed in ["", "true"] {
         let reply = post(&admin, "/v1/products", &product).await;

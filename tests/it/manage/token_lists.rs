@@ -121,7 +121,7 @@ async fn an_item_has_to_match_all_filters(engine: Engine) {
     check(&format!("expires_before=2030-01-01T00:00:00Z&client_id={id}"), &[&hour]).await;
     app.clock.advance(60);
     check("", &[&never, &hour]).await;
-    // The tokens of a disabled client count as live: they are valid again when it is enabled.
+    // The tokens of a disabled client count as live, because they are valid again when the client is enabled.
     let client = format!("/v1/api-clients/{id}");
     assert_eq!(admin.patch(&client, &json!({"status": "disabled"})).await.status(), 200);
     check("", &[&never, &hour]).await;

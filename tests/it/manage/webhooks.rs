@@ -10,11 +10,11 @@ use crate::support::{Administrator, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     a_webhook_is_created_changed_and_deleted,
-    bad_fields_are_reported_at_once,
+    all_bad_fields_are_reported_in_one_reply,
     urls_to_which_nothing_may_be_sent_are_refused,
     a_workspace_has_at_most_twenty_webhooks,
     a_lost_reply_is_repeated_with_its_secret,
-    keys_are_replaced,
+    keys_are_replaced_and_the_old_ones_sign_for_another_day,
     a_workspace_can_access_only_its_own_webhooks,
     the_path_of_the_url_is_not_in_the_audit_trail,
     deleting_a_workspace_deletes_its_webhooks,
@@ -100,7 +100,7 @@ async fn a_webhook_is_created_changed_and_deleted(engine: Engine) {
     app.stop().await;
 }
 
-async fn bad_fields_are_reported_at_once(engine: Engine) {
+async fn all_bad_fields_are_reported_in_one_reply(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let path = path_of(&admin.create(LIST, &json!({"url": URL})).await);
@@ -258,7 +258,7 @@ async fn a_lost_reply_is_repeated_with_its_secret(engine: Engine) {
     app.stop().await;
 }
 
-async fn keys_are_replaced(engine: Engine) {
+async fn keys_are_replaced_and_the_old_ones_sign_for_another_day(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let created = admin.create(LIST, &json!({"url": URL})).await;
@@ -332,7 +332,7 @@ async fn a_workspace_can_access_only_its_own_webhooks(engine: Engine) {
     for id in ["nothing", "%00", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e09"] {
         problem(&Reply::of(admin.get(&format!("/v1/webhooks/{id}")).await).await, 404, "not-found");
     }
-    // Another replica knows the webhook at once.
+    // A replica that starts now knows the webhook too.
     let replica = replica_of(&app).await;
     let there = replica.request(Method::GET, &own).bearer_auth(&manager.token);
     ok(&Reply::to(there).await, 200);

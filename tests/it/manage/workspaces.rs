@@ -14,7 +14,7 @@ on_both_engines!(
     the_workspace_platform_cannot_be_suspended_or_deleted,
     clients_of_a_suspended_workspace_get_no_tokens_until_it_is_active_again,
     suspending_and_revoking_do_not_deadlock,
-    products_allowed_names_products_that_exist,
+    only_existing_products_are_added_to_products_allowed,
     a_product_that_clients_have_cannot_be_disallowed,
     a_manager_of_a_workspace_may_only_rename_it,
     another_workspace_is_not_found,
@@ -177,7 +177,7 @@ async fn clients_of_a_suspended_workspace_get_no_tokens_until_it_is_active_again
     app.stop().await;
 }
 
-async fn products_allowed_names_products_that_exist(engine: Engine) {
+async fn only_existing_products_are_added_to_products_allowed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for code in ["a", "b", "c"] {

@@ -1,6 +1,6 @@
 //! No secret leaks (`docs/keys.md`; `docs/conformance.md` O6): the program runs with the log level `trace`, gets secrets in
-//! every place where a client may put one, and is made to fail; then its log, its metrics, its replies and its database are
-//! searched for the secrets.
+//! every place where a client may put one, and loses its database for a while. Its log, its metrics, its replies and its
+//! database are searched for the secrets.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -118,7 +118,7 @@ impl Secrets {
 }
 
 #[test]
-fn a_canary_is_found_however_it_is_written() {
+fn a_secret_is_found_in_every_encoding() {
     let secrets = Secrets(vec!["another".to_owned(), CANARY.to_owned()]);
     let hex: String = CANARY.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02X}"));
     for written in [
@@ -233,7 +233,7 @@ async fn no_secret_leaks(engine: Engine) {
         let manage =
             |method: Method, path: &str| http.request(method, format!("{base}{path}")).bearer_auth(&manager);
 
-        // Secrets in normal use.
+        // First, secrets are used as intended.
         let product = json!({"product": "gst", "name": "GST"});
         assert_eq!(Reply::to(manage(Method::POST, "/v1/products").json(&product)).await.status, 201);
         let wanted = json!({
@@ -269,6 +269,7 @@ async fn no_secret_leaks(engine: Engine) {
         for path in ["introspect", "revoke"] {
             let ask = http.post(format!("{base}/oauth2/{path}")).basic_auth(&client_id, Some(&client_secret));
             let reply = Reply::to(ask.form(&[("token", &never_expiring)])).await;
+            // The first client may introspect the token of another client, but not revoke it.
             assert_eq!(reply.status, if path == "introspect" { 200 } else { 400 }, "{reply:?}");
             secrets.must_not_be_in("a reply", &reply.text());
         }
@@ -281,7 +282,7 @@ async fn no_secret_leaks(engine: Engine) {
         let metrics = Reply::to(http.get(format!("{base}/metrics"))).await.text();
         assert!(metrics.contains("mintmark_tokens_total{outcome=\"invalid_client\"}"));
         secrets.must_not_be_in("/metrics", &metrics);
-        // Errors might contain secrets, so the database stops answering.
+        // Errors of the database might contain secrets, so the requests are repeated while it does not answer.
         database.go_away().await;
         for request in requests_with_canaries(&http, &base, &erp, &manager) {
             secrets.must_not_be_in("a reply", &Reply::to(request).await.text());

@@ -1,5 +1,5 @@
-//! What every reply of the token endpoint must have (RFC 6749 §5.1, §5.2): each use of these functions checks
-//! `docs/conformance.md` T1, T2, T6, T23 and T27.
+//! Token requests, and checks of what every reply of the token endpoint must have (RFC 6749 §5.1, §5.2): `docs/conformance.md`
+//! T1, T2, T6, T23 and T27.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -80,7 +80,8 @@ pub(super) fn refused(reply: &Reply, status: u16, code: &str) {
     }
 }
 
-/// Checks the reply to a request without valid credentials of a client that may get tokens.
+/// Checks the reply to a request that has no valid credentials, or those of a client that gets no tokens (a disabled one, for
+/// example).
 #[track_caller]
 pub(super) fn invalid_client(reply: &Reply) {
     refused(reply, 401, "invalid_client");
@@ -92,14 +93,14 @@ pub(super) fn invalid_request(reply: &Reply) {
     refused(reply, 400, "invalid_request");
 }
 
-/// Checks what every JSON reply of these endpoints has.
+/// Checks what every JSON reply of the token, introspection and revocation endpoints has.
 #[track_caller]
 pub(super) fn always(reply: &Reply) {
     assert_eq!(reply.header("content-type"), Some("application/json"), "{reply:?}");
     uncached(reply);
 }
 
-/// Checks what every reply of these endpoints has.
+/// Checks what every reply of these endpoints and of forward-auth has.
 #[track_caller]
 pub(super) fn uncached(reply: &Reply) {
     assert_eq!(reply.header("cache-control"), Some("no-store"), "{reply:?}");

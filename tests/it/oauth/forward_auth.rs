@@ -1,5 +1,5 @@
 //! Forward-auth (`docs/forward-auth.md`; `docs/conformance.md` B1–B8): which requests pass and with which headers, and that
-//! the status is always 200, 401, 403 or 503.
+//! the status of a request whose head the server accepts is 200, 401, 403 or 503.
 
 use mintmark::signing::handle::TokenTyp;
 use mintmark_verifier::MAX_TOKEN_BYTES;
@@ -13,13 +13,13 @@ use super::presenting::{
 use crate::support::{Engine, Reply, START, TestApp, Wire, on_both_engines, rsa_private_key};
 
 on_both_engines!(
-    a_live_token_passes_with_its_client,
+    a_live_token_passes_and_the_headers_describe_it,
     any_method_gets_the_same_reply,
     the_query_names_the_products_that_are_required,
     without_a_token_the_challenge_has_no_error,
     a_truncated_token_gets_its_own_error_and_an_altered_one_does_not,
     a_token_that_is_not_valid_is_refused,
-    two_tokens_are_refused,
+    the_scheme_is_read_in_any_case_and_two_tokens_are_refused,
     headers_named_in_the_settings_are_read,
     a_bound_token_is_refused_since_no_proof_is_checked,
     a_revoked_token_is_refused_immediately,
@@ -27,7 +27,7 @@ on_both_engines!(
     bodies_are_not_read,
     the_headers_of_a_reply_have_a_bound,
     a_head_with_too_many_lines_is_refused,
-    every_request_gets_200_401_403_or_503,
+    every_random_request_gets_200_401_403_or_503,
 );
 
 const VERIFY: &str = "/oauth2/verify";
@@ -88,7 +88,7 @@ fn lacks(reply: &Reply, scope: Option<&str>) {
     }
 }
 
-async fn a_live_token_passes_with_its_client(engine: Engine) {
+async fn a_live_token_passes_and_the_headers_describe_it(engine: Engine) {
     for settings in ["", "tokens.never_expires.exp = \"omit\""] {
         let app = TestApp::start_with(engine, settings).await;
         let admin = app.administrator().await;
@@ -310,7 +310,7 @@ async fn a_token_that_is_not_valid_is_refused(engine: Engine) {
     app.stop().await;
 }
 
-async fn two_tokens_are_refused(engine: Engine) {
+async fn the_scheme_is_read_in_any_case_and_two_tokens_are_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let token = token_of(&app, &client).await.text;
@@ -363,7 +363,7 @@ async fn a_bound_token_is_refused_since_no_proof_is_checked(engine: Engine) {
     for cnf in [json!({"x5t#S256": "A".repeat(43)}), json!({"jkt": "B".repeat(43)}), json!({})] {
         let bound = signed(&app, TokenTyp::AccessToken, &with(&claims, json!({"cnf": cnf})));
         invalid_token(&asked(&app, "", &bound).await);
-        // A header with a certificate is not proof, since nothing has checked it.
+        // Headers with a certificate or a DPoP proof do not help, since nothing checks them.
         let request = ask(&app, "", &bound).header("x-client-cert", "x").header("dpop", "x.y.z");
         invalid_token(&Reply::to(request).await);
     }
@@ -476,11 +476,12 @@ async fn the_headers_of_a_reply_have_a_bound(engine: Engine) {
     app.stop().await;
 }
 
-/// The server checks the head of a request before this endpoint sees the request.
+/// The server reads at most 96 header lines, and answers a longer head itself.
 async fn a_head_with_too_many_lines_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let token = token_of(&app, &client).await.text;
+    // The request has two more lines: `Host` and `Authorization`.
     for (lines, status) in [(94, 200), (95, 431)] {
         let more = (0..lines).fold(String::new(), |more, n| format!("{more}X-Line-{n}: x\r\n"));
         let mut wire = Wire::to(&app).await;
@@ -491,7 +492,7 @@ async fn a_head_with_too_many_lines_is_refused(engine: Engine) {
     app.stop().await;
 }
 
-async fn every_request_gets_200_401_403_or_503(engine: Engine) {
+async fn every_random_request_gets_200_401_403_or_503(engine: Engine) {
     let app = TestApp::start_with(engine, "verify.token_headers = [\"x-access-token\"]").await;
     let client = app.bootstrap().await;
     let token = token_of(&app, &client).await.text;

@@ -15,15 +15,15 @@ use crate::support::{Credentials, Engine, Reply, START, TestApp, on_both_engines
 on_both_engines!(
     i1_the_caller_must_authenticate,
     i2_a_request_names_exactly_one_token,
-    i3_tokens_that_are_not_live_are_inactive_and_nothing_else,
-    i3_other_kinds_of_tokens_are_inactive,
+    i3_the_reply_about_an_invalid_token_has_only_active_false,
+    i3_jwts_that_are_not_access_tokens_are_inactive,
     i4_a_valid_token_is_described_by_its_claims,
-    i4_a_token_that_never_expires_has_no_exp,
+    i4_the_reply_about_a_never_expiring_token_has_no_exp,
     i4_the_reply_names_the_key_of_a_bound_token,
     i5_a_hint_changes_nothing,
-    i6_a_token_does_not_belong_in_a_url,
-    i8_every_revocation_takes_effect_immediately,
-    i10_an_ordinary_client_sees_its_own_tokens,
+    i6_a_token_in_the_url_is_not_read,
+    i8_revocation_suspension_and_deletion_take_effect_immediately,
+    i10_a_client_without_the_permission_sees_only_its_own_tokens,
     i10_with_the_permission_a_client_sees_its_workspace_and_the_platform_sees_all,
     a_token_whose_state_cannot_be_read_gets_503,
     the_last_introspection_of_a_recorded_token_is_stored,
@@ -100,7 +100,7 @@ async fn i2_a_request_names_exactly_one_token(engine: Engine) {
     app.stop().await;
 }
 
-async fn i3_tokens_that_are_not_live_are_inactive_and_nothing_else(engine: Engine) {
+async fn i3_the_reply_about_an_invalid_token_has_only_active_false(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let client = client_in(&admin, "acme", json!({"permissions": ["mintmark:introspect"]})).await;
@@ -161,7 +161,7 @@ async fn token_of_scope(app: &TestApp, client: &Credentials, scope: &str) -> sup
     super::expect::issued(&Reply::of(app.token(client, &[("scope", scope)]).await).await)
 }
 
-async fn i3_other_kinds_of_tokens_are_inactive(engine: Engine) {
+async fn i3_jwts_that_are_not_access_tokens_are_inactive(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -202,7 +202,7 @@ async fn i4_a_valid_token_is_described_by_its_claims(engine: Engine) {
     app.stop().await;
 }
 
-async fn i4_a_token_that_never_expires_has_no_exp(engine: Engine) {
+async fn i4_the_reply_about_a_never_expiring_token_has_no_exp(engine: Engine) {
     for settings in ["", "tokens.never_expires.exp = \"omit\""] {
         let app = TestApp::start_with(engine, settings).await;
         let admin = administrator(&app).await;
@@ -245,7 +245,7 @@ async fn i5_a_hint_changes_nothing(engine: Engine) {
     app.stop().await;
 }
 
-async fn i6_a_token_does_not_belong_in_a_url(engine: Engine) {
+async fn i6_a_token_in_the_url_is_not_read(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -261,7 +261,7 @@ async fn i6_a_token_does_not_belong_in_a_url(engine: Engine) {
     app.stop().await;
 }
 
-async fn i8_every_revocation_takes_effect_immediately(engine: Engine) {
+async fn i8_revocation_suspension_and_deletion_take_effect_immediately(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let asker = client_in(&admin, "acme", json!({"permissions": ["mintmark:introspect"]})).await;
@@ -281,6 +281,7 @@ async fn i8_every_revocation_takes_effect_immediately(engine: Engine) {
             assert_eq!(admin.patch(path, &json!({"status": back})).await.status(), 200);
         }
         active(&answer().await);
+        // `asker` belongs to another workspace, so to it no token of this client is active.
         inactive(&introspected(&app, &asker, &token).await);
         app.core.services.tokens.revoke_tokens(&Manager::command_line(), &client.client_id).await.unwrap();
         inactive(&answer().await);
@@ -292,7 +293,7 @@ async fn i8_every_revocation_takes_effect_immediately(engine: Engine) {
     app.stop().await;
 }
 
-async fn i10_an_ordinary_client_sees_its_own_tokens(engine: Engine) {
+async fn i10_a_client_without_the_permission_sees_only_its_own_tokens(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     for expiry in [stateless(), recorded(), never()] {
@@ -310,8 +311,8 @@ async fn i10_an_ordinary_client_sees_its_own_tokens(engine: Engine) {
 
 async fn i10_with_the_permission_a_client_sees_its_workspace_and_the_platform_sees_all(engine: Engine) {
     let app = TestApp::start(engine).await;
-    let operator = app.bootstrap().await;
-    let admin = app.administrator_as(&operator, "mintmark:introspect mintmark:manage").await;
+    let of_platform = app.bootstrap().await;
+    let admin = app.administrator_as(&of_platform, "mintmark:introspect mintmark:manage").await;
     let may = json!({"permissions": ["mintmark:introspect"]});
     let ours = client_in(&admin, "acme", may.clone()).await;
     let theirs = client_in(&admin, "other", may).await;
@@ -322,7 +323,7 @@ async fn i10_with_the_permission_a_client_sees_its_workspace_and_the_platform_se
             let token = token_of(&app, &client).await;
             let of = async |asker| introspected(&app, asker, &token.text).await;
             let by_its_own = active(&of(&client).await);
-            assert_eq!(active(&of(&operator).await), by_its_own);
+            assert_eq!(active(&of(&of_platform).await), by_its_own);
             for (asker, of_workspace) in [(&ours, "acme"), (&theirs, "other")] {
                 if workspace == of_workspace {
                     assert_eq!(active(&of(asker).await), by_its_own);
@@ -333,7 +334,7 @@ async fn i10_with_the_permission_a_client_sees_its_workspace_and_the_platform_se
             inactive(&of(&plain_of_platform).await);
         }
     }
-    // The permissions that the client has now apply.
+    // The current permissions of the caller's client decide.
     let watched = token_of(&app, &client_in(&admin, "acme", json!({})).await).await.text;
     let path = format!("/v1/api-clients/{}", ours.client_id);
     for (permissions, may) in [(json!([]), false), (json!(["mintmark:introspect"]), true)] {
@@ -349,7 +350,7 @@ async fn i10_with_the_permission_a_client_sees_its_workspace_and_the_platform_se
 }
 
 async fn a_token_whose_state_cannot_be_read_gets_503(engine: Engine) {
-    // With this setting, stateless tokens are still issued during an outage; introspection stops all the same.
+    // With this setting, stateless tokens are still issued during an outage. Introspection answers 503 all the same.
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = administrator(&app).await;
     let clients = [client_in(&admin, "acme", stateless()).await, client_in(&admin, "acme", recorded()).await];

@@ -1,5 +1,5 @@
-//! The published keys (RFC 7517, RFC 7638; `docs/conformance.md` K1–K4, O4): they verify every token as long as the token may
-//! be valid, and have no private member.
+//! The published keys (RFC 7517, RFC 7638; `docs/conformance.md` K1–K4, O4): a new key is published before it replaces another,
+//! and each key for as long as a token that it signed may be valid, unless it is revoked. No key has a private member.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 on_both_engines!(
-    k1_every_member_is_public_and_every_key_is_named,
+    k1_no_member_is_private_and_every_kid_is_unique,
     k2_the_kid_is_the_thumbprint,
     k3_numbers_have_their_proper_length,
     k4_the_key_set_may_be_cached,
@@ -25,7 +25,7 @@ on_both_engines!(
     a_retired_key_stays_while_a_token_may_be_live,
     a_key_of_never_expiring_tokens_stays_while_one_is_live,
     keys_rotate_by_the_schedule,
-    a_revoked_key_leaves_at_once,
+    a_revoked_key_is_removed_from_the_key_set_at_once,
 );
 
 const PATH: &str = "/.well-known/jwks.json";
@@ -62,7 +62,7 @@ fn bytes(key: &Value, member: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap_or_else(|error| panic!("{error}: {key}"))
 }
 
-async fn k1_every_member_is_public_and_every_key_is_named(engine: Engine) {
+async fn k1_no_member_is_private_and_every_kid_is_unique(engine: Engine) {
     let app = TestApp::start(engine).await;
     add_keys_of_all_kinds(&app).await;
     let keys = keys(&app).await;
@@ -126,8 +126,8 @@ async fn k3_numbers_have_their_proper_length(engine: Engine) {
     app.stop().await;
 }
 
-/// Checks that `reply` to a GET of `path` may be cached for `max_age` seconds, that a HEAD gets the same headers, and that a
-/// client that has the reply already gets 304.
+/// Checks that `reply` to a GET of `path` may be cached for `max_age` seconds, that a HEAD gets the same headers, that a client
+/// that has the reply already gets 304, and that other methods get 405.
 pub(super) async fn may_be_cached(app: &TestApp, path: &str, reply: &Reply, max_age: i64) {
     let etag = reply.header("etag").unwrap().to_owned();
     assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 20, "{etag}");
@@ -207,7 +207,8 @@ async fn the_default_algorithm_comes_first(engine: Engine) {
         }
         let keys = keys(&app).await;
         let algs: Vec<&str> = keys.iter().map(|key| key["alg"].as_str().unwrap()).collect();
-        // Of the default algorithm there are two active keys and a pending one; the key of the other algorithm comes last.
+        // Of the default algorithm there are two active keys, one for expiring and one for never-expiring tokens, and a pending
+        // one. The key of the other algorithm comes last.
         assert_eq!(algs, [default, default, default, another]);
         let token = issued(&reply_as(&app, &admin.client, GRANT).await);
         assert_eq!((&token.header["alg"], &token.header["kid"]), (&json!(default), &keys[0]["kid"]));
@@ -246,8 +247,7 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
     app.clock.advance(1);
     token(&other, &client).await;
     assert!(kids(&other).await.contains(&next.to_owned()));
-    // `keys.pending_seconds` is 900: until then the old key signs, from then on the new one, to the second and before any
-    // job has run.
+    // `keys.pending_seconds` is 900. Up to then the old key signs, and from that second on the new one, even if no job has run.
     app.clock.advance(898);
     for replica in [&app, &other] {
         assert_eq!(token(replica, &client).await.header["kid"], before.header["kid"]);
@@ -330,7 +330,7 @@ async fn a_retired_key_stays_while_a_token_may_be_live(engine: Engine) {
         issued(&reply_as(&other, &day, GRANT).await);
         assert!(kids(&other).await.contains(&old));
     }
-    // When it has expired too, the key is removed.
+    // When the recorded token has expired too, the key is removed.
     app.clock.advance(86_400);
     verified(&app, &recorded).await.unwrap_err();
     jobs::housekeeping_once(&app.core.services).await;
@@ -404,7 +404,7 @@ async fn keys_rotate_by_the_schedule(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_revoked_key_leaves_at_once(engine: Engine) {
+async fn a_revoked_key_is_removed_from_the_key_set_at_once(engine: Engine) {
     let (app, other) = two_replicas(engine, "").await;
     let admin = app.administrator().await;
     let client = client_for(&admin, json!({"mode": "after", "seconds": 3600})).await;

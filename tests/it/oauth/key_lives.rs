@@ -17,7 +17,7 @@ on_both_engines!(
     a_stolen_key_is_revoked_with_its_tokens,
     revoking_a_never_expiring_key_revokes_only_its_tokens,
     revoking_a_retired_key_does_not_affect_later_clients,
-    a_key_in_use_names_the_clients_that_need_it,
+    the_refusal_to_delete_a_key_names_the_clients_that_need_it,
 );
 
 const DAY: i64 = 86_400;
@@ -52,7 +52,7 @@ async fn old_tokens_outlive_ten_rotations(engine: Engine) {
     let mut tokens = vec![token_of(&app, &client).await];
     for _ in 0..10 {
         rotate(&app, &admin).await;
-        // The administrator's token is valid for an hour.
+        // The administrator's token is valid for an hour, so a week later another one is needed.
         app.clock.advance(7 * DAY);
         admin = app.administrator_as(&admin.client, "mintmark:manage").await;
         let before = tokens.last().unwrap();
@@ -172,7 +172,7 @@ async fn revoking_a_never_expiring_key_revokes_only_its_tokens(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_key_in_use_names_the_clients_that_need_it(engine: Engine) {
+async fn the_refusal_to_delete_a_key_names_the_clients_that_need_it(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = never_expiring(&admin).await;
@@ -231,6 +231,7 @@ async fn revoking_a_retired_key_does_not_affect_later_clients(engine: Engine) {
     let path = format!("/v1/api-clients/{}/access-tokens", renewed.client_id);
     assert_eq!(admin.delete(&path).await.status(), 204);
 
+    // From here on the administrator's token is signed by the new key.
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
     let mut tokens = Vec::new();
     for client in [&before, &within, &renewed, &after] {
@@ -241,6 +242,7 @@ async fn revoking_a_retired_key_does_not_affect_later_clients(engine: Engine) {
     let path = format!("/v1/signing-keys/{retired}?revoke_tokens=true");
     assert_eq!(admin.delete(&path).await.status(), 204);
     assert!(!published(&app).await.contains(&retired));
+    // The administrator's client is older than the retirement, so the revocation has ended its token.
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
     let generation = async |client: &Credentials| {
         let path = format!("/v1/api-clients/{}", client.client_id);

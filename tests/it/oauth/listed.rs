@@ -1,4 +1,5 @@
-//! Reads a status list as draft-ietf-oauth-status-list-21 §8.3 says, without code of Mintmark.
+//! Reads a status list as draft-ietf-oauth-status-list-21 §8.3 says, without code of Mintmark. Also makes clients, tokens and
+//! replicas for the tests of status lists.
 
 use std::io::Read as _;
 
@@ -32,12 +33,12 @@ impl List {
         (self.bits[idx / 4] >> ((idx % 4) * 2)) & 0b11
     }
 
-    /// When it was signed.
+    /// When the list was signed.
     pub(super) fn iat(&self) -> i64 {
         self.claims["iat"].as_i64().unwrap()
     }
 
-    /// Its entity tag.
+    /// The entity tag of the reply.
     pub(super) fn etag(&self) -> &str {
         self.reply.header("etag").unwrap()
     }

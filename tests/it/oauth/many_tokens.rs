@@ -12,8 +12,8 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 on_both_engines!(
     many_tokens_are_ended_in_steps,
     a_key_with_many_tokens_is_revoked_in_steps,
-    from_many_to_a_number_ends_tokens_beyond_it_in_steps,
-    a_workspace_is_suspended_client_by_client,
+    a_change_from_many_to_a_number_ends_many_tokens_in_steps,
+    a_workspace_with_many_clients_is_suspended_in_steps,
 );
 
 /// More than two steps of 1,000.
@@ -116,6 +116,7 @@ async fn a_key_with_many_tokens_is_revoked_in_steps(engine: Engine) {
     issued(&reply_as(&app, &other, GRANT).await);
     let kid = "SELECT kid FROM signing_keys WHERE use_for = 'never_expiring'";
     let kid = app.database.session().await.texts(kid).await.remove(0);
+    // A request that fails its precondition revokes nothing.
     let stale = admin
         .request(Method::DELETE, &format!("/v1/signing-keys/{kid}?revoke_tokens=true"))
         .header("if-match", "\"v999\"");
@@ -130,9 +131,10 @@ async fn a_key_with_many_tokens_is_revoked_in_steps(engine: Engine) {
     app.stop().await;
 }
 
-async fn from_many_to_a_number_ends_tokens_beyond_it_in_steps(engine: Engine) {
+async fn a_change_from_many_to_a_number_ends_many_tokens_in_steps(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
+    // Usually the next token revokes the tokens beyond the number. If there are more than 1,000, the change itself does.
     let (client, _) = with_many_tokens(&app, &admin, "beyond").await;
     let reply =
         admin.patch(&format!("/v1/api-clients/{}", client.client_id), &json!({"active_tokens": 4})).await;
@@ -143,7 +145,7 @@ async fn from_many_to_a_number_ends_tokens_beyond_it_in_steps(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_workspace_is_suspended_client_by_client(engine: Engine) {
+async fn a_workspace_with_many_clients_is_suspended_in_steps(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     admin.workspace("acme", json!({})).await;
@@ -157,8 +159,8 @@ async fn a_workspace_is_suspended_client_by_client(engine: Engine) {
         assert_eq!(admin.patch("/v1/workspaces/acme", &json!({"status": status})).await.status(), 200);
         assert_eq!(app.database.number(marked).await, count);
     }
-    // A process suspended the workspace and ended before it marked the clients. Repeating the request does the rest, and so
-    // does the background job.
+    // A process suspended the workspace and ended before it marked the clients. Repeating the request marks them, and so does
+    // the background job.
     for by_job in [false, true] {
         let mut session = app.database.session().await;
         session
@@ -217,8 +219,9 @@ async fn a_locked_client_delays_only_its_own_requests() {
     app.stop().await;
 }
 
+/// Tested on PostgreSQL only, for the same reason as the test above.
 #[tokio::test]
-async fn a_locked_client_does_not_delay_changes_that_are_due() {
+async fn a_locked_client_does_not_delay_due_changes_of_other_clients() {
     let app = TestApp::start(Engine::Postgres).await;
     let admin = furnished(&app).await;
     let replacing = json!({"active_tokens": "replace", "replace_grace_seconds": 60});

@@ -12,7 +12,7 @@ on_both_engines!(
     the_document_has_exactly_these_members,
     an_issuer_with_a_path_is_found_at_every_place,
     the_request_does_not_decide_who_the_issuer_is,
-    listed_features_work_and_others_do_not_exist,
+    listed_endpoints_exist_and_others_do_not,
     the_metadata_may_be_cached,
 );
 
@@ -67,7 +67,8 @@ async fn an_issuer_with_a_path_is_found_at_every_place(engine: Engine) {
     let issuer = format!("{}/tenant/a", app.base);
     let mut bodies = Vec::new();
     for path in [
-        // The path of RFC 8414 §3.1, the path of OpenID Connect Discovery §4, and one for clients that append to the issuer.
+        // The path of RFC 8414 §3.1, the path of OpenID Connect Discovery §4, one for clients that append the path of RFC 8414
+        // to the issuer, and the paths of an issuer without a path.
         "/.well-known/oauth-authorization-server/tenant/a",
         "/tenant/a/.well-known/openid-configuration",
         "/tenant/a/.well-known/oauth-authorization-server",
@@ -138,7 +139,7 @@ async fn the_request_does_not_decide_who_the_issuer_is(engine: Engine) {
     app.stop().await;
 }
 
-async fn listed_features_work_and_others_do_not_exist(engine: Engine) {
+async fn listed_endpoints_exist_and_others_do_not(engine: Engine) {
     let app = TestApp::start(engine).await;
     let document = Reply::of(app.get(OAUTH).await).await.json();
     for (member, url) in document.as_object().unwrap() {

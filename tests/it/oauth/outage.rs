@@ -1,5 +1,5 @@
-//! The database does not answer for a while (`docs/revocation.md`): caches are used for five seconds, or, to issue stateless
-//! tokens, for as long as the operator allows. Then the reply is 503.
+//! The database does not answer for a while (`docs/revocation.md`): caches are used for five seconds, and to issue stateless
+//! tokens for `tokens.serve_stale_seconds` more. Then the reply is 503.
 
 use serde_json::{Value, json};
 
@@ -69,6 +69,7 @@ async fn stateless_tokens_are_issued_for_as_long_as_the_setting_allows(engine: E
     let client = client(&admin, json!({})).await;
     issued(&reply_as(&app, &client, GRANT).await);
     app.database.go_away().await;
+    // The usual five seconds, and the sixty of the setting.
     for seconds in [5, 1, 59] {
         app.clock.advance(seconds);
         issued(&reply_as(&app, &client, GRANT).await);
@@ -132,7 +133,7 @@ async fn readyz_names_the_failed_check(engine: Engine) {
     assert_eq!(body["checks"]["storage"]["ok"], false);
     assert!(body["checks"]["storage"]["detail"].as_str().unwrap().contains("does not answer"), "{body}");
     assert_eq!(body["checks"]["signing_keys"]["ok"], true);
-    // `/readyz` is public, so it gives no details.
+    // `/readyz` is public, so it says nothing about the database except that it does not answer.
     let text = body.to_string();
     for private in [app.database.url(), "postgres://", "sqlite://", "/tmp", "no such table", "mintmark.db"] {
         assert!(!text.contains(private), "{body}");
@@ -141,7 +142,7 @@ async fn readyz_names_the_failed_check(engine: Engine) {
     app.core.services.ledger.poll().await.unwrap();
     app.core.services.ledger.beat().await.unwrap();
     assert_eq!(ready(&app).await.0, 200);
-    // The database answers, but its changes cannot be followed: requests would be refused, so it is not ready.
+    // The database answers, but the app cannot read what changed in it. It would refuse requests, so it is not ready.
     let away = "ALTER TABLE change_log RENAME TO change_log_away";
     app.database.session().await.execute(away).await;
     app.core.services.ledger.poll().await.unwrap_err();
@@ -162,6 +163,7 @@ async fn a_change_by_another_replica_is_in_force_within_a_second(engine: Engine)
     let other = app.replica(&format!("server.public_url = {:?}", app.base)).await;
     let path = format!("/v1/api-clients/{}", client.client_id);
     for (change, is_served) in [("disabled", false), ("active", true), ("disabled", false)] {
+        // With this request the other replica confirms its caches just before the change.
         issued(&reply_as(&other, &admin.client, format!("{GRANT}&scope=mintmark:read")).await);
         let changed = admin.patch(&path, &json!({"status": change})).await;
         assert_eq!(changed.status(), 200);

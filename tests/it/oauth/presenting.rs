@@ -1,4 +1,5 @@
-//! Requests that introspect and revoke tokens, checks of the replies, and tokens that tests forge with the service's own key.
+//! Requests that introspect and revoke tokens, checks of the replies, clients with each kind of token, and tokens that tests
+//! forge with the service's own key.
 
 use mintmark::model::clock::Clock as _;
 use mintmark::model::key::{Alg, UseFor};
@@ -67,7 +68,8 @@ pub(super) async fn administrator(app: &TestApp) -> Administrator<'_> {
     app.administrator_as(&app.bootstrap().await, "mintmark:introspect mintmark:manage").await
 }
 
-/// A client with the product `gst` and these members, in a workspace; both are created if they do not exist.
+/// A new client with the product `gst` and these members in a workspace. The workspace and the product are created if they do
+/// not exist.
 pub(super) async fn client_in(admin: &Administrator<'_>, workspace: &str, more: Value) -> Credentials {
     if admin.get(&format!("/v1/workspaces/{workspace}")).await.status() == 404 {
         admin.workspace(workspace, json!({})).await;

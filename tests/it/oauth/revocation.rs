@@ -21,11 +21,11 @@ on_both_engines!(
     r2_an_invalid_or_unknown_token_gets_the_same_reply,
     r3_the_token_of_another_client_stays_active,
     r4_the_token_is_required_and_the_hint_ignored,
-    r4_other_kinds_of_tokens_cannot_be_revoked,
-    r4_a_token_does_not_belong_in_a_url,
+    r4_jwts_that_are_not_access_tokens_cannot_be_revoked,
+    r4_a_token_in_the_url_is_not_read,
     r5_a_revocation_that_is_not_stored_is_not_acknowledged,
     r6_the_status_list_shows_a_revoked_recorded_token,
-    r7_simultaneous_revocations_are_one,
+    r7_simultaneous_revocations_are_stored_once,
     a_revocation_is_in_force_on_every_replica,
 );
 
@@ -119,7 +119,7 @@ async fn r2_an_invalid_or_unknown_token_gets_the_same_reply(engine: Engine) {
         acknowledged(&revoked(&app, &never_expiring, &recorded).await);
         acknowledged(&revoked(&app, &never_expiring, &recorded).await);
     }
-    // Tokens of a generation that has ended.
+    // Tokens of a generation that has ended get the same reply.
     let old = [token_of(&app, &client).await.text, token_of(&app, &never_expiring).await.text];
     let before = denied(&app).await;
     for (client, old) in [&client, &never_expiring].into_iter().zip(&old) {
@@ -127,7 +127,7 @@ async fn r2_an_invalid_or_unknown_token_gets_the_same_reply(engine: Engine) {
         acknowledged(&revoked(&app, client, old).await);
         inactive(&introspected(&app, client, old).await);
     }
-    // A token that has expired in the meantime, by the clock of any replica.
+    // So does a token that has expired, even by the clock of a replica that is a minute slow.
     let last = token_of(&app, &client).await.text;
     app.clock.advance(3660);
     acknowledged(&revoked(&app, &client, &last).await);
@@ -141,15 +141,15 @@ async fn denied(app: &TestApp) -> i64 {
 
 async fn r3_the_token_of_another_client_stays_active(engine: Engine) {
     let app = TestApp::start(engine).await;
-    let operator = app.bootstrap().await;
-    let admin = app.administrator_as(&operator, "mintmark:manage").await;
+    let of_platform = app.bootstrap().await;
+    let admin = app.administrator_as(&of_platform, "mintmark:manage").await;
     for expiry in [stateless(), recorded(), never()] {
         let client = client_in(&admin, "acme", expiry.clone()).await;
         let token = token_of(&app, &client).await.text;
         let neighbour = client_in(&admin, "acme", expiry.clone()).await;
         let stranger = client_in(&admin, "other", expiry).await;
         // A client with all permissions cannot revoke the token here either. It may do so in `/v1`.
-        for other in [&neighbour, &stranger, &operator] {
+        for other in [&neighbour, &stranger, &of_platform] {
             let reply = revoked(&app, other, &token).await;
             invalid_request(&reply);
             assert!(reply.text().contains("another client"), "{}", reply.text());
@@ -189,7 +189,7 @@ async fn r4_the_token_is_required_and_the_hint_ignored(engine: Engine) {
     app.stop().await;
 }
 
-async fn r4_other_kinds_of_tokens_cannot_be_revoked(engine: Engine) {
+async fn r4_jwts_that_are_not_access_tokens_cannot_be_revoked(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -200,7 +200,7 @@ async fn r4_other_kinds_of_tokens_cannot_be_revoked(engine: Engine) {
     for other in [&reply, &list] {
         refused(&revoked(&app, &client, other).await, 400, "unsupported_token_type");
     }
-    // A JWT that another issuer signed is not one of Mintmark's kinds.
+    // A JWT that another issuer signed gets the reply for an unknown token, whatever its `typ`.
     let (_, rest) = list.split_once('.').unwrap();
     let header = r#"{"alg":"ES256","kid":"of-another","typ":"statuslist+jwt"}"#;
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header);
@@ -209,7 +209,7 @@ async fn r4_other_kinds_of_tokens_cannot_be_revoked(engine: Engine) {
     app.stop().await;
 }
 
-async fn r4_a_token_does_not_belong_in_a_url(engine: Engine) {
+async fn r4_a_token_in_the_url_is_not_read(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -285,7 +285,7 @@ async fn r6_the_status_list_shows_a_revoked_recorded_token(engine: Engine) {
     app.stop().await;
 }
 
-async fn r7_simultaneous_revocations_are_one(engine: Engine) {
+async fn r7_simultaneous_revocations_are_stored_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for expiry in [stateless(), never()] {
@@ -317,7 +317,7 @@ async fn a_revocation_is_in_force_on_every_replica(engine: Engine) {
         app.clock.advance(1);
         active(&introspected(&other, &client, &token).await);
         acknowledged(&revoked(&app, &client, &token).await);
-        // The other replica refuses the token at once too, because it reads the database each time.
+        // The other replica refuses the token immediately too, because it reads the database each time.
         inactive(&introspected(&other, &client, &token).await);
         acknowledged(&revoked(&other, &client, &token).await);
     }

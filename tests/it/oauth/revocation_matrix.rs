@@ -158,7 +158,7 @@ async fn one_token_is_revoked(engine: Engine) {
         }
         assert_eq!(case.one.judged(&app, &admin).await, REVOKED);
         assert_eq!(case.other.judged(&app, &admin).await, LIVE);
-        // The same if an administrator revokes the token.
+        // A token that an administrator revokes is treated like one that its client revokes.
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
         let jti = case.other.token.claims["jti"].as_str().unwrap();
         done(manager.delete(&format!("{}/access-tokens/{jti}", case.path()))).await;
@@ -295,11 +295,12 @@ async fn a_client_expires(engine: Engine) {
         done(admin.patch(&case.path(), &soon)).await;
         case.both(&app, &admin, LIVE).await;
         app.clock.advance(600);
-        // At the instant itself, before the background job has run.
+        // The client has just expired. Introspection shows this before the background job has run.
         inactive(&introspected(&app, &admin.client, &case.one.token.text).await);
         app.core.services.tokens.apply_due_changes().await.unwrap();
         case.both(&app, &admin, SUSPENDED).await;
-        // With a later `expires_at` its tokens are valid again. The administrator's own token may have expired meanwhile.
+        // Without an `expires_at` the client's tokens are valid again. The administrator's own token may have expired
+        // meanwhile, so the change is made with a new one.
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
         done(manager.patch(&case.path(), &json!({"expires_at": null}))).await;
         case.both(&app, &admin, LIVE).await;
@@ -330,7 +331,7 @@ async fn a_signing_key_is_revoked(engine: Engine) {
             assert_eq!(Verdicts { offline: "revoked", ..judged }, REVOKED);
         }
         other_key.both(&app, &admin, LIVE).await;
-        // After the max-age of the key set, the key is missing from it.
+        // After the max-age of the key set, 300 s, the service fetches it again, and the key is not in it.
         app.clock.advance(300);
         assert_eq!(case.one.judged(&app, &admin).await.offline, "unknown_key");
         Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
@@ -415,7 +416,7 @@ async fn other_changes_revoke_nothing(engine: Engine) {
         let case = Case::new(&app, &admin, &kind).await;
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
         let secrets = format!("{}/secrets", case.path());
-        // The secret that the tokens were requested with expires soon after.
+        // The secret that the tokens were requested with expires in a second.
         manager.create(&secrets, &json!({"expire_others_after_seconds": 1})).await;
         app.clock.advance(1);
         case.both(&app, &admin, LIVE).await;

@@ -72,6 +72,7 @@ async fn a_key_of_many_clients_is_revoked_in_steps(engine: Engine) {
         inactive(&app, client, token).await;
         assert_eq!(status_of(&app, token).await, 1);
     }
+    // The clients of `acme`, the one with a recorded token, and the administrator's.
     let all = i64::try_from(MANY + 2).unwrap();
     assert_eq!(number_of(&app, "api_clients WHERE generation = 2").await, all);
     assert_eq!(
@@ -82,7 +83,7 @@ async fn a_key_of_many_clients_is_revoked_in_steps(engine: Engine) {
     let sizes: Vec<i64> = steps.iter().map(|step| step["clients"].as_i64().unwrap()).collect();
     assert_eq!(sizes, [50, 50, 22]);
     assert_eq!(whole, [json!({"kid": stolen, "clients": all, "revoked_tokens": 1})]);
-    // Nothing is left to do, and short-lived tokens are not recorded any more.
+    // Nothing is left to do. Stateless tokens are recorded only while a key is being revoked, so the next one is not.
     assert_eq!(number_of(&app, "signing_keys WHERE revoking_since IS NOT NULL").await, 0);
     let before = number_of(&app, "access_tokens").await;
     accepted(&app, &issued(&reply_as(&app, first, GRANT).await)).await;
@@ -115,7 +116,7 @@ async fn an_interrupted_revocation_is_finished(engine: Engine) {
     assert!(!published(&app, kid(&before)).await);
     inactive(&app, &clients[0], &before).await;
     assert_eq!(status_of(&app, &before).await, 0);
-    // A token that is issued before the rest is done must stay valid afterwards, so it is recorded, with a slot of its own.
+    // A token that is issued before the steps are done must stay valid after them, so it is recorded and gets its own slot.
     let meanwhile = issued(&reply_as(&app, &clients[0], GRANT).await);
     assert_eq!(meanwhile.header["kid"], next["kid"]);
     assert_eq!(number_of(&app, "access_tokens").await, 1);
@@ -160,8 +161,9 @@ async fn other_changes_do_not_wait_for_the_steps() {
     }
     assert!(!published(&app, kid(&token)).await);
     inactive(&app, &clients[0], &token).await;
-    let again = app.administrator_as(first, "mintmark:manage").await;
-    assert_eq!(again.patch("/v1/workspaces/acme", &json!({"name": "Acme 2"})).await.status(), 200);
+    // The key signed the administrator's token too, so `first` makes the other change, with a token of the new key.
+    let by_first = app.administrator_as(first, "mintmark:manage").await;
+    assert_eq!(by_first.patch("/v1/workspaces/acme", &json!({"name": "Acme 2"})).await.status(), 200);
     let done = number_of(&app, "api_clients WHERE generation = 2").await;
     assert_eq!(done, 100, "all steps but the last");
     session.execute("COMMIT").await;

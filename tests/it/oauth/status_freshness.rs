@@ -1,5 +1,5 @@
-//! When a status list is signed again (`docs/revocation.md`): before a revocation is acknowledged, before half of its
-//! lifetime is over, and when its key is withdrawn; otherwise it is served from memory.
+//! When a status list is signed again (`docs/revocation.md`): after a change of a status in it, when half of its lifetime is
+//! over, and when its key is revoked. Otherwise it is served from memory, for a while even if the database does not answer.
 
 use std::time::Duration;
 
@@ -18,19 +18,19 @@ use crate::support::{Engine, Reply, START, TestApp, on_both_engines};
 
 on_both_engines!(
     a_revocation_shows_before_it_is_acknowledged,
-    a_request_during_a_change_caches_nothing_old,
+    a_request_during_a_revocation_caches_no_old_list,
     unchanged_lists_come_from_memory,
     a_list_is_signed_once_for_all_requests,
     a_list_is_signed_before_it_is_requested,
-    a_list_is_signed_again_before_half_of_its_lifetime,
+    a_list_is_signed_again_when_half_of_its_lifetime_is_over,
     signing_again_needs_no_database,
     a_revocation_is_in_the_list_of_another_replica_within_a_second,
     a_gap_in_the_change_log_rebuilds_every_list,
     lists_are_served_for_the_ttl_after_the_last_poll,
     a_list_that_is_known_to_be_old_is_not_served,
-    a_withdrawn_key_has_its_lists_signed_again,
+    lists_of_a_revoked_key_are_signed_again,
     a_key_stays_published_for_as_long_as_its_last_list,
-    without_a_key_there_is_no_list,
+    without_a_key_no_list_is_signed,
 );
 
 /// An app with two tokens that never expire, in the same list, which has been requested.
@@ -64,7 +64,7 @@ async fn a_revocation_shows_before_it_is_acknowledged(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_request_during_a_change_caches_nothing_old(engine: Engine) {
+async fn a_request_during_a_revocation_caches_no_old_list(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = never_expiring(&admin).await;
@@ -134,7 +134,7 @@ async fn a_list_is_signed_before_it_is_requested(engine: Engine) {
     assert_eq!(read_and_signed(&app), (2, 2));
     assert_eq!(status_of(&app, &one).await, 1);
     assert_eq!(read_and_signed(&app), (2, 2));
-    // The background job does it, without a request.
+    // The background job signs the list without a request, and without a call of this test.
     revoke(&app, &other).await;
     let ahead = async {
         while read_and_signed(&app) == (2, 2) {
@@ -151,7 +151,7 @@ fn lst(list: &List) -> &serde_json::Value {
     &list.claims["status_list"]["lst"]
 }
 
-async fn a_list_is_signed_again_before_half_of_its_lifetime(engine: Engine) {
+async fn a_list_is_signed_again_when_half_of_its_lifetime_is_over(engine: Engine) {
     let (app, one, _) = two_tokens(engine, "").await;
     let path = path_of(&one);
     let first = list_at(&app, &path).await;
@@ -232,12 +232,13 @@ async fn lists_are_served_for_the_ttl_after_the_last_poll(engine: Engine) {
         let first = ask(&app, &path).await;
         let known = || app.request(Method::GET, &path).header("if-none-match", first.header("etag").unwrap());
         app.database.go_away().await;
+        // A request polls if the last poll is older than 900 ms. These polls fail.
         for millis in [0, 901, ttl * 1000 - 901] {
             app.clock.advance_millis(millis);
             assert_eq!(ask(&app, &path).await.comparable(), first.clone().comparable());
             assert_eq!(Reply::to(known()).await.status, 304);
         }
-        // A list that is not cached is 503.
+        // A list that is not cached gets 503, and so does the list of lists.
         unavailable(&ask(&app, "/oauth2/status-lists/1").await);
         unavailable(&ask(&app, "/oauth2/status-lists").await);
         app.clock.advance_millis(1);
@@ -265,7 +266,7 @@ async fn a_list_that_is_known_to_be_old_is_not_served(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_withdrawn_key_has_its_lists_signed_again(engine: Engine) {
+async fn lists_of_a_revoked_key_are_signed_again(engine: Engine) {
     let (app, one, _) = two_tokens(engine, "").await;
     let path = path_of(&one);
     let other = replica(&app, "").await;
@@ -319,7 +320,7 @@ async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
     app.stop().await;
 }
 
-async fn without_a_key_there_is_no_list(engine: Engine) {
+async fn without_a_key_no_list_is_signed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let never = never_expiring(&admin).await;

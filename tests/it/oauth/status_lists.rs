@@ -16,13 +16,13 @@ use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
     l1_every_token_names_its_slot,
-    l2_the_list_has_the_requested_form,
+    l2_the_list_is_a_jwt_and_other_media_types_get_406,
     l2_the_compressed_list_has_its_own_tag,
     l2_a_client_that_has_the_list_gets_304,
     l3_the_claims_are_those_of_the_draft,
     l5_a_slot_has_the_status_of_its_token,
     l6_slots_are_random_and_each_is_assigned_once,
-    l8_a_request_for_an_earlier_version_is_501,
+    l8_a_request_for_an_earlier_version_gets_501,
     l9_an_offline_verifier_refuses_a_revoked_token_within_the_ttl,
     paths_that_name_no_list_are_not_found,
     the_aggregation_names_every_list,
@@ -49,7 +49,8 @@ async fn l1_every_token_names_its_slot(engine: Engine) {
         assert_eq!(list.status(idx_of(&token)), 0);
         paths.insert(path_of(&token));
     }
-    // Generations, expiring recorded tokens, never-expiring ones: each kind has lists of its own.
+    // There are separate lists for generations, whose stateless tokens share a slot, for expiring recorded tokens and for
+    // never-expiring tokens.
     assert_eq!(paths.len(), 3);
     app.stop().await;
 }
@@ -68,7 +69,7 @@ fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> RequestBuilder {
         .fold(app.request(Method::GET, path), |request, (name, value)| request.header(*name, *value))
 }
 
-async fn l2_the_list_has_the_requested_form(engine: Engine) {
+async fn l2_the_list_is_a_jwt_and_other_media_types_get_406(engine: Engine) {
     let (app, path) = with_list(engine).await;
     let plain = Reply::to(get(&app, &path, &[])).await;
     for accept in [MEDIA_TYPE, "*/*", "application/*;q=0.1", "text/html, application/statuslist+jwt;q=0.5"] {
@@ -223,7 +224,7 @@ async fn l6_slots_are_random_and_each_is_assigned_once(engine: Engine) {
     app.stop().await;
 }
 
-async fn l8_a_request_for_an_earlier_version_is_501(engine: Engine) {
+async fn l8_a_request_for_an_earlier_version_gets_501(engine: Engine) {
     let (app, path) = with_list(engine).await;
     for query in ["time=1790000000", "time=", "time", "x=1&time=7"] {
         let refused = ask(&app, &format!("{path}?{query}")).await;
@@ -351,7 +352,7 @@ async fn an_ended_list_and_its_number_are_gone(engine: Engine) {
     let lists = &app.core.services.status_lists;
     assert_eq!(format!("{lists:?}"), "StatusLists { lists: [], .. }");
     assert!(!aggregated(&app).await.iter().any(|uri| uri.ends_with(&path)));
-    // Later lists have other numbers.
+    // The app uses the slots that it leased from a list for an hour. The next list has another number.
     app.clock.advance(3600);
     let later = token(&app, &month).await;
     let later_number: i64 = path_of(&later).rsplit('/').next().unwrap().parse().unwrap();

@@ -1,5 +1,5 @@
-//! Disabled clients and suspended workspaces: their tokens are suspended, and valid again when no reason is left
-//! (`docs/revocation.md`). A revoked token stays revoked.
+//! Tokens of disabled clients, of expired clients and of suspended workspaces are suspended. They are valid again when none of
+//! these reasons is left (`docs/revocation.md`). A revoked token stays revoked.
 
 use reqwest::Method;
 use serde_json::json;
@@ -13,8 +13,8 @@ on_both_engines!(
     suspended_tokens_become_valid_again,
     a_token_is_valid_again_only_when_no_suspension_is_left,
     a_token_revoked_in_the_meantime_stays_revoked,
-    a_later_expiry_makes_tokens_valid_again,
-    suspending_changes_nothing_else,
+    tokens_of_an_expired_client_are_valid_again_when_its_expiry_is_removed,
+    disabling_and_enabling_a_client_changes_nothing_else,
 );
 
 const SUSPENDED: u8 = 2;
@@ -41,7 +41,7 @@ async fn patch(admin: &Administrator<'_>, path: &str, body: serde_json::Value) {
 }
 
 /// Checks that a token has this status in its list, that introspection by another client agrees, and that the client gets a new
-/// token unless the status is [`SUSPENDED`].
+/// token, or `invalid_client` if the status is [`SUSPENDED`].
 async fn must_be(
     app: &TestApp,
     admin: &Administrator<'_>,
@@ -72,7 +72,7 @@ async fn suspended_tokens_become_valid_again(engine: Engine) {
     for holder in &holders {
         must_be(&app, &admin, holder, SUSPENDED).await;
     }
-    // A client of another workspace has its own slot in the same list, which is not suspended.
+    // A client of another workspace has another slot in the same list, and that slot is not suspended.
     let elsewhere = client_in(&admin, "other", stateless()).await;
     let token = token_of(&app, &elsewhere).await;
     must_be(&app, &admin, &(elsewhere, token), 0).await;
@@ -135,7 +135,7 @@ async fn a_token_revoked_in_the_meantime_stays_revoked(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_later_expiry_makes_tokens_valid_again(engine: Engine) {
+async fn tokens_of_an_expired_client_are_valid_again_when_its_expiry_is_removed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, [_, holder]) = holders(&app).await;
     let path = path(&holder.0);
@@ -154,14 +154,15 @@ async fn a_later_expiry_makes_tokens_valid_again(engine: Engine) {
     app.stop().await;
 }
 
-/// Suspending changes neither secrets nor their expiry nor what is granted.
-async fn suspending_changes_nothing_else(engine: Engine) {
+/// After a client was disabled and enabled again, its record is as before, except for `updated_at` and a secret that was added
+/// meanwhile.
+async fn disabling_and_enabling_a_client_changes_nothing_else(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, [_, (client, _)]) = holders(&app).await;
     let read = async || -> serde_json::Value { admin.get(&path(&client)).await.json().await.unwrap() };
     let before = read().await;
     patch(&admin, &path(&client), json!({"status": "disabled"})).await;
-    // A secret may be added meanwhile; afterwards both work.
+    // A secret may be added while the client is disabled. Both secrets work afterwards.
     let added = admin.create(&format!("{}/secrets", path(&client)), &json!({})).await;
     patch(&admin, &path(&client), json!({"status": "active"})).await;
     let client_secret = added["client_secret"].as_str().unwrap().to_owned();

@@ -11,7 +11,7 @@ async fn t25_only_tls_is_served(engine: Engine) {
     let tls = tls_app(engine).await;
     let client = tls.app.bootstrap().await;
 
-    // Neither answered nor redirected: no byte of HTTP comes back.
+    // A request in plain HTTP is neither answered nor redirected: no byte of HTTP comes back.
     let mut wire = Wire::to(&tls.app).await;
     wire.send(format!(
         "POST {TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: {}\r\n\r\n{GRANT}",

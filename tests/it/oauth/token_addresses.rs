@@ -1,5 +1,5 @@
-//! `allowed_ips` (`docs/oauth.md`; `docs/conformance.md` S3): where a client may call from, by the address of the
-//! connection or, behind proxies that are trusted, by the right hop of `X-Forwarded-For`.
+//! `allowed_ips` (`docs/oauth.md`; `docs/conformance.md` S3): where a client may call from, by the address of the connection
+//! or, behind trusted proxies, by the last address in `X-Forwarded-For` that is not one of these proxies.
 
 use reqwest::RequestBuilder;
 use serde_json::json;
@@ -10,10 +10,10 @@ use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both
 on_both_engines!(
     the_address_of_the_peer_decides,
     headers_of_an_untrusted_peer_do_not_count,
-    behind_a_trusted_proxy_the_right_hop_counts,
+    behind_trusted_proxies_the_last_hop_before_them_counts,
     an_unreadable_hop_makes_the_source_unknown,
     only_listed_proxies_are_trusted,
-    a_changed_list_applies_at_once,
+    a_changed_allow_list_applies_immediately,
 );
 
 async fn client(admin: &Administrator<'_>, networks: &[&str]) -> Credentials {
@@ -79,7 +79,7 @@ async fn headers_of_an_untrusted_peer_do_not_count(engine: Engine) {
     app.stop().await;
 }
 
-async fn behind_a_trusted_proxy_the_right_hop_counts(engine: Engine) {
+async fn behind_trusted_proxies_the_last_hop_before_them_counts(engine: Engine) {
     let app = TestApp::start_with(engine, "server.trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]").await;
     let admin = stocked(&app).await;
     let v4 = client(&admin, &["203.0.113.0/24"]).await;
@@ -178,7 +178,7 @@ async fn only_listed_proxies_are_trusted(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_changed_list_applies_at_once(engine: Engine) {
+async fn a_changed_allow_list_applies_immediately(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let client = client(&admin, &["127.0.0.1"]).await;

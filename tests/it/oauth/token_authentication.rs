@@ -415,7 +415,7 @@ async fn t24_failures_are_slowed_and_the_right_secret_is_not(engine: Engine) {
     }
     let other = Credentials { client_id: "cl_0000000000000000000000".to_owned(), ..wrong.clone() };
     invalid_client(&reply_as(&app, &other, GRANT).await);
-    // After Retry-After it works again.
+    // After the seconds of `Retry-After`, a wrong secret gets 401 again.
     let seconds: i64 = slowed.header("retry-after").unwrap().parse().unwrap();
     app.clock.advance(seconds);
     invalid_client(&reply_as(&app, &wrong, GRANT).await);

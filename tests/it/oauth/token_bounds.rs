@@ -1,5 +1,5 @@
-//! `active_tokens` with a number: a token beyond that number revokes exactly the oldest one, for any number of requests at once
-//! and on any replica. Only tokens from the token endpoint count.
+//! `active_tokens` with a number: a new token beyond that number revokes the oldest ones, also when many tokens are requested
+//! at the same time or on two replicas. Only tokens from the token endpoint count.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -13,13 +13,13 @@ on_both_engines!(
     one_token_too_many_revokes_the_oldest,
     of_fifty_at_once_the_configured_number_stays_active,
     of_fifty_on_two_replicas_the_configured_number_stays_active,
-    a_client_that_requests_a_token_at_every_call_has_twenty_active_ones,
+    by_default_at_most_twenty_never_expiring_tokens_are_active,
     expired_tokens_do_not_count,
     an_administrators_token_neither_counts_nor_is_revoked,
     a_lower_number_takes_effect_at_the_next_token,
-    from_many_to_a_number_ends_stateless_tokens,
-    from_a_number_to_replace_ends_all,
-    the_default_depends_on_the_expiry_when_it_is_set,
+    a_change_from_many_to_a_number_ends_stateless_tokens,
+    a_change_from_a_number_to_replace_ends_all_tokens,
+    active_tokens_defaults_by_the_token_expiry_and_does_not_change_with_it,
 );
 
 const AT_ONCE: usize = 50;
@@ -101,7 +101,7 @@ async fn of_fifty_on_two_replicas_the_configured_number_stays_active(engine: Eng
     app.stop().await;
 }
 
-async fn a_client_that_requests_a_token_at_every_call_has_twenty_active_ones(engine: Engine) {
+async fn by_default_at_most_twenty_never_expiring_tokens_are_active(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -161,13 +161,14 @@ async fn a_lower_number_takes_effect_at_the_next_token(engine: Engine) {
     app.stop().await;
 }
 
-async fn from_many_to_a_number_ends_stateless_tokens(engine: Engine) {
+async fn a_change_from_many_to_a_number_ends_stateless_tokens(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client) = bounded(&app, 1).await;
     patched(&admin, &client, json!({"active_tokens": "many"})).await;
     let stateless = token(&app, &client).await;
-    let day = json!({"token_expiry": {"mode": "after", "seconds": 86_401}});
-    patched(&admin, &client, day).await;
+    // Tokens that are valid for more than a day are recorded.
+    let longer = json!({"token_expiry": {"mode": "after", "seconds": 86_401}});
+    patched(&admin, &client, longer).await;
     let mut recorded = some(&app, &client, 3).await;
     let changed = patched(&admin, &client, json!({"active_tokens": 2})).await;
     assert_eq!((&changed["generation"], &changed["revoked_tokens"]), (&json!(2), &json!(0)));
@@ -178,7 +179,7 @@ async fn from_many_to_a_number_ends_stateless_tokens(engine: Engine) {
     app.stop().await;
 }
 
-async fn from_a_number_to_replace_ends_all(engine: Engine) {
+async fn a_change_from_a_number_to_replace_ends_all_tokens(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client) = bounded(&app, 5).await;
     let tokens = some(&app, &client, 2).await;
@@ -188,7 +189,7 @@ async fn from_a_number_to_replace_ends_all(engine: Engine) {
     app.stop().await;
 }
 
-async fn the_default_depends_on_the_expiry_when_it_is_set(engine: Engine) {
+async fn active_tokens_defaults_by_the_token_expiry_and_does_not_change_with_it(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

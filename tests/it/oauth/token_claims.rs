@@ -9,15 +9,15 @@ use super::verifying::{accepted, verifier};
 use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    the_claims_are_exactly_these,
+    a_token_has_exactly_the_documented_claims,
     iat_is_never_ahead_of_the_clock,
     audiences_are_sorted_and_without_repetition,
     the_default_audience_is_a_setting,
-    permissions_are_for_the_issuer_and_in_scope_only,
-    a_scope_is_a_subset_or_refused,
+    permissions_are_only_in_the_scope_and_need_a_token_without_products,
+    a_scope_restricts_the_token_or_is_refused_as_a_whole,
     resources_select_the_scope_or_must_agree_with_it,
-    each_client_has_its_algorithm,
-    a_token_never_gives_a_removed_permission,
+    a_token_is_signed_with_the_algorithm_of_its_client,
+    a_new_token_has_neither_a_removed_product_nor_an_old_audience,
 );
 
 /// Products with every kind of audience, and a client that has all of them and `mintmark:read`.
@@ -36,7 +36,7 @@ async fn token(app: &TestApp, client: &Credentials, form: &str) -> Token {
     issued(&reply_as(app, client, format!("{GRANT}{form}")).await)
 }
 
-async fn the_claims_are_exactly_these(engine: Engine) {
+async fn a_token_has_exactly_the_documented_claims(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -126,7 +126,7 @@ async fn the_default_audience_is_a_setting(engine: Engine) {
     app.stop().await;
 }
 
-async fn permissions_are_for_the_issuer_and_in_scope_only(engine: Engine) {
+async fn permissions_are_only_in_the_scope_and_need_a_token_without_products(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_of_all(&admin).await;
@@ -146,7 +146,7 @@ async fn permissions_are_for_the_issuer_and_in_scope_only(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_scope_is_a_subset_or_refused(engine: Engine) {
+async fn a_scope_restricts_the_token_or_is_refused_as_a_whole(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for product in ["a", "b", "c"] {
@@ -167,7 +167,8 @@ async fn a_scope_is_a_subset_or_refused(engine: Engine) {
         assert_eq!(token.claims["scope"], words.join(" "));
         assert_eq!(token.reply["scope"], words.join(" "));
     }
-    // A scope of another client, of no client, of the management API: the request is refused as a whole.
+    // A request is refused as a whole if its scope names a product or a permission that the client does not have, or anything
+    // unknown.
     for scope in ["c", "a c", "A", "a b c d", "mintmark:read", "a mintmark:manage", "openid", "a-b"] {
         let body = format!("{GRANT}&scope={}", scope.replace(' ', "+"));
         refused(&reply_as(&app, &client, body).await, 400, "invalid_scope");
@@ -234,7 +235,7 @@ async fn resources_select_the_scope_or_must_agree_with_it(engine: Engine) {
     app.stop().await;
 }
 
-async fn each_client_has_its_algorithm(engine: Engine) {
+async fn a_token_is_signed_with_the_algorithm_of_its_client(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -251,10 +252,10 @@ async fn each_client_has_its_algorithm(engine: Engine) {
         }
     }
     for alg in ["EdDSA", "RS256", "PS256"] {
-        let path = "platform";
-        let (client, _) = admin.client(path, json!({"products": ["gst"], "signing_alg": alg})).await;
+        let workspace = "platform";
+        let (client, _) = admin.client(workspace, json!({"products": ["gst"], "signing_alg": alg})).await;
         let never = json!({"products": ["gst"], "signing_alg": alg, "token_expiry": {"mode": "never"}});
-        let (never_expiring, _) = admin.client(path, never).await;
+        let (never_expiring, _) = admin.client(workspace, never).await;
         for (client, use_for) in [(client, "expiring"), (never_expiring, "never_expiring")] {
             let token = token(&app, &client, "").await;
             let kid = &kids[&(alg, use_for)];
@@ -268,7 +269,7 @@ async fn each_client_has_its_algorithm(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_never_gives_a_removed_permission(engine: Engine) {
+async fn a_new_token_has_neither_a_removed_product_nor_an_old_audience(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("a", json!({})).await;

@@ -1,10 +1,10 @@
-//! Random requests made of valid, nearly valid and absurd parts (`docs/conformance.md` F1): each gets a reply by the rules,
-//! none gets a server error, and only a client that has authenticated gets a token.
+//! Random requests made of valid, nearly valid and absurd parts (`docs/conformance.md` F1): each gets a token or a well-formed
+//! error, none gets a server error, and only a client that has authenticated gets a token.
 
 use super::expect::{FORM, GRANT, TOKEN, basic, issued, pair, refused};
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
 
-on_both_engines!(any_request_is_answered_by_the_rules);
+on_both_engines!(every_random_request_gets_a_token_or_a_well_formed_error);
 
 const REQUESTS: usize = 600;
 
@@ -33,7 +33,7 @@ impl Dice {
     }
 }
 
-async fn any_request_is_answered_by_the_rules(engine: Engine) {
+async fn every_random_request_gets_a_token_or_a_well_formed_error(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let right = basic(pair(&client));
@@ -55,7 +55,7 @@ async fn any_request_is_answered_by_the_rules(engine: Engine) {
         let mut request = format!("POST {TOKEN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n").into_bytes();
         for _ in 0..[1, 1, 1, 0, 2][dice.throw(5)] {
             let header = dice.one_of(&[right.as_bytes(), right.as_bytes(), b"Basic Og==", b"Bearer x", b""]);
-            // Bytes that end a line would end the header.
+            // Bytes that end a line would end the header, and NUL is not HTTP.
             let value: Vec<u8> = dice
                 .damaged(header.to_vec())
                 .into_iter()
@@ -90,6 +90,7 @@ async fn any_request_is_answered_by_the_rules(engine: Engine) {
     }
     // Enough requests got each of these statuses.
     assert!(given >= 20 && statuses[&400] >= 100 && statuses[&401] >= 20, "{statuses:?}");
+    // A minute later no failed attempt counts any more, and the client gets a token.
     app.clock.advance(60);
     issued(&Reply::to(super::expect::post_as(&app, &client, GRANT)).await);
     app.stop().await;

@@ -1,4 +1,5 @@
-//! Tokens that are recorded at the same time share one durable commit, and nothing else.
+//! Tokens that are recorded at the same time share durable commits. A token that is refused does not affect the others of its
+//! group. An error of the database fails them all.
 
 use futures_util::future::join_all;
 use mintmark::model::client::ApiClient;
@@ -54,8 +55,8 @@ async fn tokens_requested_at_once_share_a_commit(engine: Engine) {
     for reply in &replies {
         issued(reply);
     }
-    // The first one is already being recorded when the others queue. On PostgreSQL it is set aside and does not delay the
-    // queue, so the others are recorded in as many groups as they arrive in.
+    // The first token is already being recorded when the others queue. On PostgreSQL it is set aside and does not delay the
+    // queue, so the others are recorded in as many groups as they arrive in: a few.
     let (tokens_now, commits_now) = app.core.services.tokens.recorded_tokens_and_commits();
     assert_eq!(tokens_now - tokens, 40);
     let most = if engine == Engine::Sqlite { 2 } else { 10 };
@@ -113,7 +114,7 @@ async fn tokens_that_replace_others_share_a_commit_with_those_that_do_not(engine
     }
     let (_, commits) = app.core.services.tokens.recorded_tokens_and_commits();
     let storage = app.database.open().await;
-    // A group is sorted by client id. The tokens of this client come first.
+    // A group is sorted by client id, so the tokens of this client come first.
     let first = clients.iter().min_by_key(|client| &client.client_id).unwrap();
     let (tx, _) = hold(&storage, first).await;
     let asking = join_all((0..15).map(|n| reply_as(&app, &clients[n % 5], GRANT)));

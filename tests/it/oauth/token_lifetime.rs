@@ -10,8 +10,8 @@ use super::verifying::{accepted, verified, verifier};
 use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    each_client_has_its_lifetime,
-    the_default_is_a_setting,
+    a_token_has_the_lifetime_set_for_its_client_to_the_second,
+    the_default_lifetime_is_a_setting,
     a_cap_lowered_later_shortens_new_tokens,
     a_token_with_a_permission_is_valid_for_at_most_an_hour,
     no_token_outlives_its_client,
@@ -44,7 +44,7 @@ async fn patch(admin: &Administrator<'_>, path: &str, change: Value) {
     assert_eq!(response.status(), 200, "{path}: {}", response.text().await.unwrap());
 }
 
-async fn each_client_has_its_lifetime(engine: Engine) {
+async fn a_token_has_the_lifetime_set_for_its_client_to_the_second(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -64,7 +64,7 @@ async fn each_client_has_its_lifetime(engine: Engine) {
     app.stop().await;
 }
 
-async fn the_default_is_a_setting(engine: Engine) {
+async fn the_default_lifetime_is_a_setting(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.default_lifetime_seconds = 900").await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -175,7 +175,9 @@ async fn key_of_class(admin: &Administrator<'_>, use_for: &str) -> String {
     key["kid"].as_str().unwrap().to_owned()
 }
 
-async fn never_expiring(engine: Engine, settings: &str, exp: Option<i64>, typ: &str, refusal: VerifyError) {
+/// Checks a never-expiring token that is issued with these settings: its `exp` and `typ`, its key, and that a verifier that
+/// does not allow such tokens refuses it with `refusal`.
+async fn check(engine: Engine, settings: &str, exp: Option<i64>, typ: &str, refusal: VerifyError) {
     let app = TestApp::start_with(engine, settings).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -200,14 +202,14 @@ async fn never_expiring(engine: Engine, settings: &str, exp: Option<i64>, typ: &
 }
 
 async fn a_never_expiring_token_has_a_distant_exp(engine: Engine) {
-    never_expiring(engine, "", Some(FAR_EXP), "at+jwt", VerifyError::NeverExpiresRefused).await;
+    check(engine, "", Some(FAR_EXP), "at+jwt", VerifyError::NeverExpiresRefused).await;
     // The first second of 2200. Nanoseconds in 64 bits overflow in 2262, and Python cannot convert the last day of 9999 to a
     // local date.
     assert_eq!(FAR_EXP, 7_258_118_400);
 }
 
 async fn a_never_expiring_token_has_no_exp_with_omit(engine: Engine) {
-    never_expiring(engine, "tokens.never_expires.exp = \"omit\"", None, "JWT", VerifyError::WrongType).await;
+    check(engine, "tokens.never_expires.exp = \"omit\"", None, "JWT", VerifyError::WrongType).await;
 }
 
 async fn expires_in_of_a_token_that_never_expires_is_a_setting(engine: Engine) {

@@ -22,15 +22,15 @@ use crate::support::{
 };
 
 on_both_engines!(
-    a_client_that_may_no_longer_get_tokens_gets_no_row,
+    a_client_that_may_no_longer_get_tokens_gets_none,
     a_generation_that_ended_meanwhile_is_followed_by_the_next,
     a_generation_that_ended_meanwhile_does_not_fail_an_administrators_request,
     a_key_that_retired_meanwhile_is_followed_by_its_successor,
     without_a_successor_there_is_no_token,
-    a_second_change_during_a_request_is_answered_with_retry_after,
+    a_second_change_during_a_request_gets_503_with_retry_after,
     changes_by_an_administrator_in_the_meantime_take_effect,
     revoking_a_key_revokes_a_token_that_is_being_recorded,
-    revoking_a_key_does_not_restrict_a_client,
+    a_token_whose_key_is_revoked_meanwhile_is_signed_by_the_successor,
     a_parked_request_gets_its_token_if_nothing_changed,
 );
 
@@ -79,7 +79,7 @@ async fn parked(app: &TestApp, client: &Credentials, change: &str) -> Reply {
     request.await
 }
 
-async fn a_client_that_may_no_longer_get_tokens_gets_no_row(engine: Engine) {
+async fn a_client_that_may_no_longer_get_tokens_gets_none(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     for (n, change) in [
@@ -121,8 +121,8 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
             json!(["tax"]),
             31_536_000,
         ),
-        // A token that could be stateless now is still recorded: whether the client may get it is checked once more only where
-        // its row is written.
+        // This token could be stateless now. It is still recorded, because the last check of the client is made when the row is
+        // written.
         (", token_expiry_seconds = 60, active_tokens = 'many'", json!(["gst"]), 60),
         // The address of the request is compared with the new list.
         (", allowed_ips = '127.0.0.0/8'", json!(["gst"]), 31_536_000),
@@ -135,11 +135,11 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
         let token = issued(&parked(&app, &client, &change.replace("{client}", &client.client_id)).await);
         assert_eq!((&token.claims["products"], &token.reply["expires_in"]), (&products, &json!(expires_in)));
         accepted(&app, &token).await;
-        let of_it = format!(
+        let its_row = format!(
             "SELECT COUNT(*) FROM access_tokens WHERE generation = 2 AND jti = {}",
             quoted(&token.claims)
         );
-        assert_eq!(app.database.number(&of_it).await, 1);
+        assert_eq!(app.database.number(&its_row).await, 1);
     }
     // The second check finds that the client may no longer get tokens.
     for (n, change) in [
@@ -160,7 +160,7 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
     app.stop().await;
 }
 
-/// The same for a token that an administrator generates.
+/// A token that an administrator generates is recorded in the next generation too.
 async fn a_generation_that_ended_meanwhile_does_not_fail_an_administrators_request(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
@@ -176,11 +176,11 @@ async fn a_generation_that_ended_meanwhile_does_not_fail_an_administrators_reque
     let everything = json!({});
     let committing = async { session.execute("COMMIT").await };
     let made = outcome_after(&app.database, admin.create(&path, &everything), committing).await;
-    let by_it = format!(
+    let its_row = format!(
         "SELECT COUNT(*) FROM access_tokens WHERE generation = 2 AND jti = '{}'",
         made["jti"].as_str().unwrap()
     );
-    assert_eq!(app.database.number(&by_it).await, 1);
+    assert_eq!(app.database.number(&its_row).await, 1);
     app.stop().await;
 }
 
@@ -217,15 +217,15 @@ async fn a_key_that_retired_meanwhile_is_followed_by_its_successor(engine: Engin
     assert_eq!(token.header["kid"], kid);
     accepted(&app, &token).await;
     assert_eq!(app.database.number(COUNT).await, 2);
-    let by_it =
+    let its_row =
         format!("SELECT COUNT(*) FROM access_tokens WHERE kid = '{kid}' AND jti = {}", quoted(&token.claims));
-    assert_eq!(app.database.number(&by_it).await, 1);
+    assert_eq!(app.database.number(&its_row).await, 1);
     app.stop().await;
 }
 
 /// Revoking a key begins new generations, so that stateless tokens become invalid. A recorded token that is being issued at
 /// that moment is signed again and not refused.
-async fn revoking_a_key_does_not_restrict_a_client(engine: Engine) {
+async fn a_token_whose_key_is_revoked_meanwhile_is_signed_by_the_successor(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let two_days = json!({"products": ["gst"], "token_expiry": {"mode": "after", "seconds": 172_800}});
@@ -239,11 +239,11 @@ async fn revoking_a_key_does_not_restrict_a_client(engine: Engine) {
     let token = issued(&parked(&app, &client, &change.replace("{client}", &client.client_id)).await);
     assert_eq!(token.header["kid"], kid);
     accepted(&app, &token).await;
-    let by_it = format!(
+    let its_row = format!(
         "SELECT COUNT(*) FROM access_tokens WHERE kid = '{kid}' AND generation = 2 AND jti = {}",
         quoted(&token.claims)
     );
-    assert_eq!(app.database.number(&by_it).await, 1);
+    assert_eq!(app.database.number(&its_row).await, 1);
     app.stop().await;
 }
 
@@ -272,7 +272,7 @@ async fn without_a_successor_there_is_no_token(engine: Engine) {
 
 /// The test makes only one change, which is not in the change log. This process does not notice it, so the second attempt fails
 /// like the first.
-async fn a_second_change_during_a_request_is_answered_with_retry_after(engine: Engine) {
+async fn a_second_change_during_a_request_gets_503_with_retry_after(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let client = client_in(&admin, "acme").await;

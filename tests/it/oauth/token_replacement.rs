@@ -1,5 +1,5 @@
-//! `active_tokens: "replace"`: a new token revokes exactly the previous one, for any number of requests at the same
-//! time, on any replica.
+//! `active_tokens: "replace"`: a new token revokes the one before it, immediately or after a grace period, also when many
+//! tokens are requested at the same time or on two replicas.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -13,9 +13,9 @@ use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engine
 on_both_engines!(
     of_fifty_at_once_one_stays_live,
     of_fifty_on_two_replicas_one_stays_live,
-    many_clients_on_two_replicas_do_not_hold_each_other_up,
+    many_clients_that_request_at_once_on_two_replicas_all_get_tokens,
     a_grace_period_ends_on_time,
-    a_second_replacement_extends_nothing,
+    a_second_replacement_does_not_extend_the_first_grace_period,
     an_administrators_token_replaces_and_is_replaced,
     switching_to_replace_revokes_and_switching_back_does_not,
 );
@@ -72,7 +72,7 @@ async fn of_fifty_on_two_replicas_one_stays_live(engine: Engine) {
     app.stop().await;
 }
 
-async fn many_clients_on_two_replicas_do_not_hold_each_other_up(engine: Engine) {
+async fn many_clients_that_request_at_once_on_two_replicas_all_get_tokens(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, first) = replacing(&app, 0).await;
     let mut clients = vec![first];
@@ -100,14 +100,14 @@ async fn a_grace_period_ends_on_time(engine: Engine) {
     app.core.services.tokens.apply_due_changes().await.unwrap();
     assert!(lives(&app, &client, &old).await && lives(&app, &client, &new).await);
     app.clock.advance(1);
-    // Introspection shows it immediately, whether or not the list does yet.
+    // Introspection shows the end of the grace period immediately, even if the list does not show it yet.
     assert_eq!(introspected(&app, &client, &old.text).await.json(), json!({"active": false}));
     app.core.services.tokens.apply_due_changes().await.unwrap();
     assert!(!lives(&app, &client, &old).await && lives(&app, &client, &new).await);
     app.stop().await;
 }
 
-async fn a_second_replacement_extends_nothing(engine: Engine) {
+async fn a_second_replacement_does_not_extend_the_first_grace_period(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client) = replacing(&app, 60).await;
     let first = token(&app, &client).await;

@@ -15,7 +15,7 @@ on_both_engines!(
     t04_a_wrong_grant_type_is_refused,
     t14_credentials_in_the_url_are_refused,
     t16_a_known_parameter_may_not_be_sent_twice,
-    t17_a_scope_follows_the_grammar_and_is_granted,
+    t17_a_scope_must_be_well_formed_and_granted,
     t17_a_refused_scope_is_named,
     t17_a_manager_may_request_read,
     t18_other_methods_issue_nothing,
@@ -138,7 +138,7 @@ async fn t16_a_known_parameter_may_not_be_sent_twice(engine: Engine) {
     app.stop().await;
 }
 
-async fn t17_a_scope_follows_the_grammar_and_is_granted(engine: Engine) {
+async fn t17_a_scope_must_be_well_formed_and_granted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let reply = async |scope: &str| reply_as(&app, &client, format!("{GRANT}&scope={scope}")).await;
@@ -343,7 +343,7 @@ async fn t20_malformed_forms_are_refused(engine: Engine) {
         invalid_request(&reply);
         assert!(reply.text().contains("the form ends with a line end"), "{reply:?}");
     }
-    // Such bytes in credentials are an error of the client, not of the server.
+    // Such bytes in credentials get an error of the client (4xx), not of the server.
     let in_secret = format!("{GRANT}&client_id={}&client_secret=%00", client.client_id);
     invalid_request(&Reply::to(post(&app, in_secret)).await);
     let control = format!("{GRANT}&client_id=%01%7F%0D%0A&client_secret={}", client.client_secret);

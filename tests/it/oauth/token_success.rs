@@ -209,7 +209,7 @@ async fn t19_a_request_in_json_is_accepted(engine: Engine) {
         assert_eq!(token.reply["scope"], scope, "{more}");
         assert_eq!(token.claims["sub"], id.as_str());
     }
-    // With Basic, any charset label, and a byte order mark before the body.
+    // Basic, any charset label, and a byte order mark before the body are accepted.
     for (media_type, mark) in
         [("application/json; charset=utf-8", "\u{feff}"), ("Application/JSON; charset=ISO-8859-1", "")]
     {
@@ -236,7 +236,7 @@ async fn t19_a_request_in_json_is_accepted(engine: Engine) {
         let request = post_as(&app, &client, bad).headers(json_type());
         invalid_request(&Reply::to(request).await);
     }
-    // Introspection and revocation accept the same.
+    // Introspection and revocation accept JSON too.
     let token = issued(&reply_as(&app, &client, GRANT).await).text;
     let presented = json!({
         "token": token, "token_type_hint": null, "client_id": id, "client_secret": secret, "more": [1],
@@ -268,7 +268,7 @@ async fn t22_chunked_expect_and_pipelined_requests_work(engine: Engine) {
     );
     let mut wire = Wire::to(&app).await;
 
-    // Chunks of a single byte, each with an extension.
+    // The body comes in chunks of a single byte, each with an extension.
     let chunks = GRANT.chars().fold(String::new(), |chunks, byte| format!("{chunks}1;x=y\r\n{byte}\r\n"));
     wire.send(format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")).await;
     issued(&wire.reply().await);
@@ -281,7 +281,7 @@ async fn t22_chunked_expect_and_pipelined_requests_work(engine: Engine) {
     wire.send(second).await;
     issued(&wire.reply().await);
 
-    // Two requests at once on one connection, answered in order.
+    // Two requests sent at once on one connection are answered in order.
     let short = format!("{head}Content-Length: {}\r\n\r\n{GRANT}", GRANT.len());
     let scoped = format!("{GRANT}&scope=mintmark:read");
     wire.send(format!("{short}{head}Content-Length: {}\r\n\r\n{scoped}", scoped.len())).await;
@@ -291,7 +291,7 @@ async fn t22_chunked_expect_and_pipelined_requests_work(engine: Engine) {
     );
     assert_eq!(issued(&wire.reply().await).reply["scope"], "mintmark:read");
 
-    // HTTP/1.0, as old ERPs use it.
+    // Old ERPs use HTTP/1.0.
     let old = short.replace("HTTP/1.1", "HTTP/1.0");
     wire.send(old).await;
     issued(&wire.reply().await);

@@ -91,6 +91,7 @@ impl Resolver for Slow {
     }
 }
 
+/// Allows http URLs too, since the public URL is on loopback by default.
 fn outbound(allow: &str, resolver: Arc<dyn Resolver>) -> Outbound {
     let settings = Settings::from_toml_layers(&[&format!("outbound.allow = {allow}")]).unwrap();
     Outbound::new(settings.outbound.allow, settings.server.public_url.is_loopback(), resolver)
@@ -219,13 +220,12 @@ async fn replies_above_the_size_limit_are_refused() {
 #[tokio::test]
 async fn late_and_incomplete_replies_are_errors() {
     let silent = Server::start(None);
-    let stalled = Server::start(Some("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234"));
+    let cut = Server::start(Some("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234"));
     let outbound = outbound("[\"127.0.0.1\"]", Arc::new(SystemResolver));
     let url = silent.url("127.0.0.1");
     let late = outbound.send(Request::get(&url).within(Duration::from_millis(50))).await;
     assert_eq!(late, Err(OutboundError::TimedOut));
-    // An incomplete reply is an error.
-    let url = stalled.url("127.0.0.1");
+    let url = cut.url("127.0.0.1");
     assert!(matches!(outbound.send(Request::get(&url)).await, Err(OutboundError::Failed(_))));
 }
 
@@ -238,7 +238,7 @@ async fn resolving_counts_towards_the_time_limit() {
 }
 
 #[tokio::test]
-async fn urls_other_than_https_are_refused() {
+async fn urls_other_than_https_or_with_a_user_name_are_refused() {
     let settings = "server.public_url = \"https://tokens.example.com\"\noutbound.allow = [\"127.0.0.1\"]";
     let settings = Settings::from_toml_layers(&[settings]).unwrap();
     let server = Server::with_body("{}");
@@ -266,7 +266,7 @@ async fn urls_other_than_https_are_refused() {
 }
 
 #[tokio::test]
-async fn a_form_with_credentials_is_sent_once_and_never_shown() {
+async fn a_form_is_sent_with_its_credentials_and_an_error_does_not_show_the_url() {
     let server = Server::with_body("{}");
     let outbound = outbound("[\"127.0.0.1\"]", Arc::new(SystemResolver));
     let url = server.url("127.0.0.1");
@@ -284,7 +284,7 @@ async fn a_form_with_credentials_is_sent_once_and_never_shown() {
 }
 
 #[tokio::test]
-async fn a_glance_shows_only_the_status_of_an_internal_host() {
+async fn a_glance_at_an_internal_host_shows_no_body() {
     let reply = "HTTP/1.1 503 Later\r\nRetry-After: 120\r\nContent-Length: 6\r\n\r\nsecret";
     let server = Server::start(Some(reply));
     let outbound = outbound("[\"127.0.0.1\"]", Arc::new(SystemResolver));

@@ -1,5 +1,5 @@
-//! The audit trail as a tree: the numbers of its events under load, events from before there was a tree, checkpoints, and what
-//! a check of the whole trail finds.
+//! The audit trail as a tree: the numbers of its events under load, events from before there was a tree, checkpoints, what a
+//! check of the whole trail finds, when a new tree begins, and the deletion of old entries.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -112,7 +112,8 @@ async fn events_from_before_the_tree_are_its_first_entries(engine: Engine) {
     let client = erp(&services_too).await.record.client.client_id;
     assert_eq!(place.database.number("SELECT COUNT(*) FROM audit_events WHERE seq IS NOT NULL").await, 0);
     assert_eq!(place.database.number("SELECT COUNT(*) FROM audit_checkpoints").await, 0);
-    // The old events are numbered while others write. A process that stops in between leaves the rest to the next one.
+    // The first process numbers the old events while the other one writes. When the lease of the first has ended, after 180 s,
+    // the other one continues.
     let (kept, ()) = tokio::join!(services.ledger.keep_audit_tree(), async {
         for n in 0..20 {
             relabel(&services_too, &client, &format!("during {n}")).await;
@@ -127,6 +128,7 @@ async fn events_from_before_the_tree_are_its_first_entries(engine: Engine) {
     assert_eq!(found.findings(), [""; 0]);
     let log = &found.logs[0];
     let old = i64::try_from(OLD).unwrap() + recorded;
+    // The new events are about a client, 20 changes of it during the numbering, and one after it.
     assert_eq!((log.entries, log.imported, log.covered, found.waiting), (old + 22, old, old + 22, 0));
     let mut session = place.database.session().await;
     let first = "SELECT entry FROM audit_events WHERE seq = 0";
@@ -148,7 +150,7 @@ async fn a_checkpoint_is_signed_when_the_tree_has_grown(engine: Engine) {
     assert_eq!(note(&services).await, first, "the tree has not grown");
     erp(&services).await;
     assert_eq!(note(&services).await, first, "nothing is signed in between");
-    // Another process signs nothing while the first one has the lease.
+    // Another process signs nothing while the first one has the lease, which ends after 180 s.
     let other = place.services().await;
     other.ledger.keep_audit_tree().await.unwrap();
     assert_eq!(note(&services).await, first);
@@ -337,9 +339,9 @@ async fn entries_past_their_time_are_deleted_and_their_hashes_stay(engine: Engin
     assert_eq!(place.database.number(personal).await, 0);
 }
 
-/// Only a manager of the platform may check or export the whole trail, or renew its key.
+/// These calls are for managers of the platform.
 #[tokio::test]
-async fn a_workspace_may_not_check_the_whole_trail() {
+async fn a_manager_of_a_workspace_cannot_check_or_export_the_trail_or_renew_its_key() {
     let (_place, services) = begun(Engine::Sqlite).await;
     let caller = mintmark::kernel::Caller {
         reach: mintmark::model::reach::Reach::Workspace("acme".to_owned()),

@@ -1,4 +1,5 @@
-//! The first management client: `bootstrap` creates it once, even if it runs again or several times at once.
+//! The first management client: `bootstrap` creates it once, even if it runs again or several times at once. A process that
+//! starts uses the signing keys that another one makes at the same time.
 
 use std::net::IpAddr;
 
@@ -39,7 +40,7 @@ async fn a_second_run_changes_nothing_and_shows_no_secret(engine: Engine) {
     assert_eq!(trail.iter().filter(|action| *action == "workspace.created").count(), 1);
 }
 
-async fn several_at_once_create_one_client(engine: Engine) {
+async fn several_runs_at_the_same_time_create_one_client(engine: Engine) {
     let place = Place::new(engine);
     let mut runs = tokio::task::JoinSet::new();
     for _ in 0..4 {
@@ -52,7 +53,7 @@ async fn several_at_once_create_one_client(engine: Engine) {
 }
 
 /// A process that starts reads the keys before it waits for another one, and has to read them again afterwards.
-async fn a_process_that_waited_for_another_uses_the_keys_that_one_made(engine: Engine) {
+async fn a_process_that_waited_for_another_uses_the_keys_of_the_other(engine: Engine) {
     let place = Place::new(engine);
     drop(place.core().await);
     let storage = place.storage().await;
@@ -81,6 +82,6 @@ async fn events(place: &Place) -> Vec<String> {
 
 on_both_engines!(
     a_second_run_changes_nothing_and_shows_no_secret,
-    several_at_once_create_one_client,
-    a_process_that_waited_for_another_uses_the_keys_that_one_made,
+    several_runs_at_the_same_time_create_one_client,
+    a_process_that_waited_for_another_uses_the_keys_of_the_other,
 );

@@ -55,7 +55,7 @@ async fn a_change_applies_here_at_once_and_elsewhere_after_a_poll(engine: Engine
         assert_eq!(refusal(&there, id, secret).await, expected, "{change:?}");
     }
 
-    // Grants: they are stored with the products of the client, and not in its own row.
+    // The products of a client are stored in their own rows, and not in the row of the client.
     here.clients.change_client(&admin(), id, &Precondition::None, &wanted("ERP", &["gst"])).await.unwrap();
     there.ledger.poll().await.unwrap();
     for services in [&here, &there] {
@@ -63,7 +63,7 @@ async fn a_change_applies_here_at_once_and_elsewhere_after_a_poll(engine: Engine
         assert_eq!((&*known.offer.whole.scope, known.generation), ("gst", 2));
     }
 
-    // Secrets: a new one is added, then the old one is deleted.
+    // A secret is added, and then the old one is deleted.
     let second = here.clients.add_secret(&admin(), id, &NewSecret::default(), None).await.unwrap();
     assert_eq!(refusal(&here, id, second.secret.expose()).await, None);
     here.clients.delete_secret(&admin(), id, &made.record.secrets[0].secret_id, false).await.unwrap();

@@ -1,4 +1,4 @@
-//! What a change of a client writes, and two concurrent changes.
+//! What a change of a client writes, two concurrent changes, and the filter by label.
 
 use std::time::Duration;
 
@@ -128,7 +128,7 @@ async fn of_two_changes_of_one_version_one_is_refused(engine: Engine) {
     );
 }
 
-async fn the_label_filter_folds_only_ascii_and_has_no_wildcards(engine: Engine) {
+async fn the_label_filter_ignores_the_case_of_ascii_only_and_has_no_wildcards(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -162,5 +162,5 @@ on_both_engines!(
     a_change_of_nothing_writes_nothing,
     a_change_that_waited_sees_the_new_grants,
     of_two_changes_of_one_version_one_is_refused,
-    the_label_filter_folds_only_ascii_and_has_no_wildcards,
+    the_label_filter_ignores_the_case_of_ascii_only_and_has_no_wildcards,
 );

@@ -1,11 +1,12 @@
-//! The heartbeat is committed only if nothing else was committed, and once a minute to store the last instant.
+//! A beat commits a heartbeat if nothing else was committed since the beat before it, and after a minute in any case, to store
+//! the last instant.
 
 use super::{Place, erp};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(a_heartbeat_is_committed_only_if_nothing_else_was);
+on_both_engines!(a_heartbeat_is_committed_if_nothing_else_was_or_a_minute_has_passed);
 
-async fn a_heartbeat_is_committed_only_if_nothing_else_was(engine: Engine) {
+async fn a_heartbeat_is_committed_if_nothing_else_was_or_a_minute_has_passed(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -16,7 +17,7 @@ async fn a_heartbeat_is_committed_only_if_nothing_else_was(engine: Engine) {
     assert_eq!(beats().await, 1);
     assert_eq!(beats().await, 2, "nothing else was committed");
     erp(&services).await;
-    assert_eq!(beats().await, 2, "a change was committed");
+    assert_eq!(beats().await, 2, "a change was committed, so there is no heartbeat");
     assert_eq!(beats().await, 3);
     erp(&services).await;
     place.clock.advance(60);

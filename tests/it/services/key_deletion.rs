@@ -12,7 +12,7 @@ use crate::support::{Engine, on_both_engines, outcome_after};
 
 on_both_engines!(
     a_token_that_is_being_recorded_is_revoked_with_its_key,
-    no_token_is_recorded_by_a_deleted_key
+    no_token_of_a_deleted_key_is_recorded
 );
 
 async fn token(place: &Place, jti: &str) -> RecordedToken {
@@ -55,7 +55,7 @@ async fn a_token_that_is_being_recorded_is_revoked_with_its_key(engine: Engine) 
     assert_eq!(storage.live_tokens_by_kid(START).await.unwrap(), []);
 }
 
-async fn no_token_is_recorded_by_a_deleted_key(engine: Engine) {
+async fn no_token_of_a_deleted_key_is_recorded(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;

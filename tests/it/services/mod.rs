@@ -42,12 +42,12 @@ impl Place {
         Self { database: TestDatabase::new(engine), clock: Arc::new(ManualClock::at(START)) }
     }
 
-    /// Starts a process on the database.
+    /// Starts a process on the database, with the default settings.
     async fn core(&self) -> Core {
         self.core_with("").await
     }
 
-    /// The same with more settings.
+    /// Starts a process on the database, with these settings over the defaults.
     async fn core_with(&self, more: &str) -> Core {
         let own = format!(
             "server.public_url = \"http://127.0.0.1:1\"\ndatabase.url = {:?}\n\
@@ -58,12 +58,12 @@ impl Place {
         Core::open(&settings, self.clock.clone()).await.unwrap()
     }
 
-    /// The services of one process.
+    /// Starts a process and returns its services.
     async fn services(&self) -> Arc<Services> {
         self.core().await.services
     }
 
-    /// The same with more settings.
+    /// Starts a process with these settings and returns its services.
     async fn services_with(&self, more: &str) -> Arc<Services> {
         self.core_with(more).await.services
     }
@@ -118,7 +118,7 @@ fn admin() -> Manager {
     Manager::command_line()
 }
 
-/// A change that names the label and the products.
+/// A change that sets the label and the products.
 fn wanted(label: &str, products: &[&str]) -> ClientChange {
     ClientChange {
         label: Member::Value(label.to_owned()),
@@ -127,7 +127,7 @@ fn wanted(label: &str, products: &[&str]) -> ClientChange {
     }
 }
 
-/// A client of `acme` with both products.
+/// A new client of `acme` with the products `gst` and `e-invoicing`.
 async fn erp(services: &Services) -> CreatedClient {
     services
         .clients

@@ -49,8 +49,8 @@ async fn tokens_that_end_older_ones_are_recorded_in_turn() {
         let (one, other) = (place.services().await, place.services().await);
         let [by_one, by_other] = known([&one, &other], active_tokens.clone()).await;
         issue(&one, &by_one).await;
-        // The first process to end that token has written its own token, and waits for this transaction. The other process must
-        // not have written its token by then.
+        // This transaction locks the row of the first token. The process whose turn it is has written its new token, and waits
+        // here to end the first one. The other process waits for its turn, before it writes its token.
         let mut session = place.database.session().await;
         session.begin().await;
         session.execute("UPDATE access_tokens SET last_introspected_at = NULL").await;
@@ -83,7 +83,7 @@ async fn tokens_that_end_no_others_are_recorded_side_by_side() {
     tokio::select! {
         biased;
         () = issue(&other, &by_other) => {}
-        () = place.database.someone_waits() => panic!("it waits for a token that it does not end"),
+        () = place.database.someone_waits() => panic!("the other process waits for a token that it does not end"),
     }
     tx.commit().await.unwrap();
     assert_eq!(place.database.number("SELECT COUNT(*) FROM access_tokens").await, 3);

@@ -23,12 +23,12 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     each_reminder_of_a_year_is_sent_once,
-    what_was_missed_is_sent_late_and_only_the_nearest,
+    missed_reminders_are_sent_late_and_of_several_only_the_nearest,
     an_end_that_is_moved_has_its_own_reminders,
     no_reminder_is_sent_for_what_is_gone,
     a_reminder_says_that_the_client_is_disabled_or_its_workspace_suspended,
     many_reminders_are_sent_in_few_mails,
-    processes_at_the_same_time_send_each_once,
+    processes_that_run_at_the_same_time_send_each_reminder_once,
     no_reminder_is_sent_for_a_token_that_was_renewed,
 );
 
@@ -188,7 +188,7 @@ async fn each_reminder_of_a_year_is_sent_once(engine: Engine) {
     assert_eq!(first["ends_at"], to_rfc3339(day(2)));
 }
 
-async fn what_was_missed_is_sent_late_and_only_the_nearest(engine: Engine) {
+async fn missed_reminders_are_sent_late_and_of_several_only_the_nearest(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -312,10 +312,11 @@ async fn many_reminders_are_sent_in_few_mails(engine: Engine) {
     assert_eq!(services.reminders.remind().await.unwrap(), 0);
     let sent = mails(&services, ".expiring").await;
     let named: usize = sent.iter().map(|mail| 1 + facts(mail)["also"].as_array().unwrap().len()).sum();
+    // One transaction looks at 100 ends at most, and writes one mail about them.
     assert_eq!((sent.len(), named), (3, 250));
 }
 
-async fn processes_at_the_same_time_send_each_once(engine: Engine) {
+async fn processes_that_run_at_the_same_time_send_each_reminder_once(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let processes = [place.services().await, place.services().await, place.services().await];
@@ -329,6 +330,7 @@ async fn processes_at_the_same_time_send_each_once(engine: Engine) {
     let sent = join_all(processes.iter().map(|services| services.reminders.remind())).await;
     assert_eq!(sent.into_iter().map(Result::unwrap).sum::<usize>(), 4);
     assert_eq!(reminders(&place, &erp.client_id).await.len(), 4);
+    // One mail is about the client, the other about its three secrets.
     assert_eq!(mails(&processes[0], ".expiring").await.len(), 2);
 }
 

@@ -27,7 +27,7 @@ on_both_engines!(tables_stop_growing_unless_they_are_listed);
 
 const DAY: i64 = 86_400;
 const CLIENTS: usize = 100_000;
-/// How many of them get tokens; the others only fill the tables.
+/// How many of them get tokens. The others fill the tables, and each day one of them gets a new generation.
 const BUSY: usize = 450;
 /// Tokens a day, of each of three kinds.
 const A_DAY: usize = 5;
@@ -149,14 +149,15 @@ impl Year {
         self.checks.verify(&issued.access_token, &self.core.services.ring.key_set(), now).unwrap()
     }
 
-    /// Issues the tokens of a day, which expire or are revoked on the next day. Returns their claims.
+    /// Issues the tokens of a day, and returns their claims. Revokes the never-expiring tokens of the day before, a few of
+    /// today's stateless tokens, and all tokens of one client.
     async fn day(&self, day: usize, yesterdays: &[AccessTokenClaims]) -> Vec<AccessTokenClaims> {
         let first = day * 3 * A_DAY % BUSY;
         let tokens = join_all((0..3 * A_DAY).map(|n| self.issue((first + n) % BUSY))).await;
         for token in yesterdays.iter().filter(|token| token.never_expires) {
             self.core.services.tokens.revoke_presented_token(&admin(), token).await.unwrap();
         }
-        // Revokes a few of today's stateless tokens individually, and all tokens of one client.
+        // A stateless token is revoked individually. A client that gets no tokens begins a new generation.
         for token in
             tokens.iter().filter(|token| token.exp.is_some_and(|exp| exp - token.iat <= DAY)).take(DENIED)
         {

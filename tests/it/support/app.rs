@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::contract::CONTRACT;
 use super::{Engine, TestDatabase};
 
-/// 2026-09-21T14:13:20Z, the time at which every test begins.
+/// 2026-09-21T14:13:20Z, the time on the clock of a new [`TestApp`].
 pub(crate) const START: i64 = 1_790_000_000;
 
 /// A client id and its secret.
@@ -37,7 +37,7 @@ pub(crate) struct TestApp {
     pub(crate) http: Client,
     pub(crate) core: Core,
     pub(crate) database: Arc<TestDatabase>,
-    /// Sends mails and webhooks when a test runs it. In the app itself, `delivery.worker` is `"off"` by default.
+    /// Sends mails and webhooks when a test runs it. The app does not run it unless a test sets `delivery.worker` to `"on"`.
     pub(crate) worker: Arc<Worker>,
     metrics: Arc<Metrics>,
     issuer_path: String,
@@ -46,13 +46,13 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// Starts an app with the default settings.
+    /// Starts an app with the settings that all tests have (`own` in [`Self::start_with_all`]).
     pub(crate) async fn start(engine: Engine) -> Self {
         Self::start_with(engine, "").await
     }
 
-    /// Starts an app with these TOML settings over the defaults. `{base}` and `{port}` in them become the URL and the port of
-    /// the app.
+    /// Starts an app with these TOML settings over those that all tests have. `{base}` and `{port}` in them become the URL and
+    /// the port of the app.
     pub(crate) async fn start_with(engine: Engine, settings: &str) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         Self::start_on(Arc::new(TestDatabase::new(engine)), clock, settings).await
@@ -155,7 +155,7 @@ impl TestApp {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    /// Makes the first management client, which has every permission.
+    /// Makes the first management client, which has every permission. Every further call fails: it has no secret to return.
     pub(crate) async fn bootstrap(&self) -> Credentials {
         let made = self.core.services.tenants.bootstrap(&Manager::command_line()).await.unwrap();
         Credentials {

@@ -13,7 +13,7 @@ pub(crate) struct Authenticator {
     key: Ed25519KeyPair,
     id: Vec<u8>,
     handle: Vec<u8>,
-    /// The signature counter in the next answer.
+    /// The signature counter in the next answer. Each answer raises it by one.
     pub(crate) count: u32,
     /// The origin that the browser reports for the page.
     pub(crate) origin: String,
@@ -71,6 +71,8 @@ impl Authenticator {
         json!({"type": "public-key", "rawId": self.id(), "response": response}).to_string()
     }
 
+    /// The authenticator data (WebAuthn §6.1). `flags`: 1 for a person who is present, 4 for one who is verified, 0x40 for a
+    /// credential that follows.
     fn data(&self, relying_party: &str, flags: u8, credential: &[u8]) -> Vec<u8> {
         let hash = digest(&SHA256, relying_party.as_bytes());
         [hash.as_ref(), &[flags], &self.count.to_be_bytes(), credential].concat()

@@ -1,5 +1,5 @@
-//! `openapi.yaml` as the tests read it: every operation with its replies, and a check that the document names every reply that
-//! an app sent.
+//! `openapi.yaml` as the tests read it: every operation with its replies, and a check that it names every reply that an app
+//! sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -8,20 +8,20 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// The contract.
+/// `openapi.yaml` of this repository.
 pub(crate) static CONTRACT: LazyLock<Contract> =
     LazyLock::new(|| Contract::read(include_str!("../../../openapi.yaml")));
 
 /// The members of a path that are operations (`OpenAPI` 3.1 §4.8.9).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// The label of a request without a route in `/metrics`.
+/// The value of the label `route` in `/metrics` for a request to no route.
 const UNMATCHED: &str = "unmatched";
 
-/// The document.
+/// The content of `openapi.yaml`.
 pub(crate) struct Contract {
     pub(crate) root: Value,
-    /// By path and method.
+    /// One for each path and method.
     pub(crate) operations: Vec<Operation>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Operation {
     pub(crate) parameters: Vec<Value>,
     /// Media types of the request, with schema and examples.
     pub(crate) takes: Map<String, Value>,
-    /// Whether it needs an access token.
+    /// Whether it accepts an access token as a bearer token.
     pub(crate) is_for_bearers: bool,
     /// The replies by status.
     pub(crate) replies: BTreeMap<u16, Value>,
@@ -84,7 +84,7 @@ impl Contract {
         value.get("$ref").map_or(value, |reference| self.resolved(self.target(reference.as_str().unwrap())))
     }
 
-    /// The value at a `#/…` reference in the document.
+    /// The value at a `#/…` reference in `openapi.yaml`.
     pub(crate) fn target(&self, reference: &str) -> &Value {
         let pointer = reference.strip_prefix('#').unwrap();
         self.root.pointer(pointer).unwrap_or_else(|| panic!("there is nothing at {reference}"))
@@ -105,8 +105,8 @@ impl Contract {
         self.operations.iter().filter(move |operation| operation.path == path)
     }
 
-    /// Compares every reply that was counted in `metrics` (the text of `/metrics`) with the document. `issuer_path` is the path
-    /// under which everything is served a second time.
+    /// Checks that `openapi.yaml` names every reply that was counted in `metrics` (the text of `/metrics`). `issuer_path` is
+    /// the path under which everything is served a second time.
     pub(crate) fn must_name_all(&self, metrics: &str, issuer_path: &str) {
         let unnamed: Vec<_> = counted(metrics)
             .filter(|reply| !self.names(reply, issuer_path))
@@ -125,11 +125,11 @@ impl Contract {
             return reply.status != 500;
         }
         let Some(path) = self.path_of(reply.route, issuer_path) else { return false };
-        // HEAD is GET without the body (RFC 9110 §9.3.2), so the document does not repeat it.
+        // HEAD is GET without the body (RFC 9110 §9.3.2), so `openapi.yaml` does not repeat it.
         let method = if reply.method == "HEAD" || self.takes_any_method(path) { "GET" } else { reply.method };
         match self.of_path(path).find(|operation| operation.method == method) {
             Some(operation) => reply.status != 405 && operation.replies.contains_key(&reply.status),
-            // The document has no entry for a method that a path does not accept, so every operation of the path lists 405.
+            // `openapi.yaml` has no entry for a method that a path does not accept, so every operation of the path lists 405.
             None => {
                 reply.status == 405
                     && self.of_path(path).all(|operation| operation.replies.contains_key(&405))
@@ -137,7 +137,7 @@ impl Contract {
         }
     }
 
-    /// The path in the document that a route serves.
+    /// The path in `openapi.yaml` that a route serves.
     fn path_of<'a>(&self, route: &'a str, issuer_path: &str) -> Option<&'a str> {
         // RFC 8414 §3.1 puts the path of the issuer after the well-known path.
         let inserted =

@@ -32,7 +32,7 @@ impl Received {
 pub(crate) enum Heard<'a> {
     /// A connection.
     Connection,
-    /// One more byte; the number of bytes on this connection so far.
+    /// One more byte; the number of bytes on this connection so far. After it, only [`Answer::Close`] has an effect.
     Bytes(usize),
     /// A command line.
     Command(&'a str),
@@ -134,7 +134,7 @@ impl MailServer {
         (state.connections, state.most_open)
     }
 
-    /// Lets the connections that wait continue.
+    /// Lets the connections that wait continue. From now on no connection waits.
     pub(crate) fn release(&self) {
         self.shared.state().released = true;
         self.shared.changed.notify_all();

@@ -1,4 +1,4 @@
-//! A database that does not answer for a while.
+//! A database that refuses all statements for a while, or does not answer.
 
 use super::TestDatabase;
 use super::database::Kept;

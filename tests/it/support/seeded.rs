@@ -8,7 +8,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// From the seed in this environment variable, or from a new one, which is printed.
+    /// From the seed in this environment variable, or from a new one if it is not set. Prints the seed.
     pub(crate) fn seeded(variable: &str) -> Self {
         let seed = match std::env::var(variable) {
             Ok(seed) => seed.parse().expect("the seed is a number that an earlier run printed"),

@@ -15,7 +15,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// `SQLITE_BUSY`.
 const BUSY: &str = "5";
 
-/// How many connections to this database wait for another transaction.
+/// Counts the connections to this database that wait for another transaction.
 const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 

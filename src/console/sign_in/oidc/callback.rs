@@ -26,7 +26,7 @@ pub(crate) async fn get(
     let provider = providers.named(&name).ok_or_else(Stop::not_found)?;
     let refused = |why| pages::refused(door, &name, &why);
     let reply = Reply::read(visitor.request.query_string()).map_err(refused)?;
-    // The attempt is used up before any check, so that no `state` is accepted twice.
+    // The attempt is used up before anything about it is checked, so that no `state` is accepted twice.
     let attempt = Attempt::take(door, &reply.state).await?.ok_or_else(|| pages::over(door))?;
     if attempt.browser != visitor.csrf() || attempt.provider != *name {
         return Err(pages::began_elsewhere(door));

@@ -14,7 +14,9 @@ use crate::model::clock::UnixSeconds;
 const LEEWAY: i64 = 60;
 /// The greatest age of a token, in seconds. It is issued in the exchange that just took place.
 const AGE_MAX: i64 = 600;
+/// The most bytes of a token.
 const TOKEN_MAX: usize = 64 * 1024;
+/// The most bytes of `sub` (OpenID Connect Core 1.0 §2).
 const SUBJECT_MAX: usize = 255;
 
 /// What the claims of a token must be.
@@ -32,6 +34,7 @@ pub(super) struct Expected<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct IdToken {
     pub(super) subject: String,
+    /// The claims that are not among those of [`Claims`], as they came.
     claims: Map<String, Value>,
 }
 
@@ -59,7 +62,7 @@ struct Header {
     crit: Option<Value>,
 }
 
-/// The claims that are checked. A claim of the wrong type is refused, not treated as absent.
+/// The claims that are checked, and the others. A checked claim of the wrong type is refused, not treated as absent.
 #[derive(Deserialize)]
 struct Claims {
     iss: String,

@@ -1,4 +1,4 @@
-//! The keys that a provider publishes (RFC 7517), and which of them a token says it is signed with.
+//! The keys that a provider publishes (RFC 7517), and the verification of a signature with the key that a token names.
 
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -54,7 +54,7 @@ impl Keys {
         signature: &[u8],
     ) -> Result<(), Refused> {
         let algorithm = algorithm(name)?;
-        // The type of a key decides which algorithms it fits, whether or not it names one.
+        // A key fits if its type belongs to the algorithm, and if it names no other algorithm.
         let fitting = self.0.iter().filter_map(|key| {
             let named = kid.is_none_or(|kid| key.kid.as_deref() == Some(kid));
             let decoded = DecodingKey::from_jwk(&key.jwk).ok().filter(|_| named)?;

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_that_of_the_issuer() {
+    fn metadata_of_another_issuer_or_without_a_usable_url_is_refused() {
         assert_eq!(Metadata::url(ISSUER), format!("{ISSUER}/.well-known/openid-configuration"));
         assert_eq!(Metadata::url("https://a.example/"), "https://a.example/.well-known/openid-configuration");
         assert_eq!(read(&document()).unwrap().jwks_uri, "https://login.example.com/keys");

@@ -24,7 +24,7 @@ pub(super) fn refused(door: &Door, name: &str, why: &Refused) -> Stop {
     tracing::warn!(provider = name, %why, "a sign-in by a provider was refused");
     let page = Stop::forbidden(
         format!("The answer of {name} was not accepted"),
-        "You are not signed in. Begin again; if this keeps happening, show this to an administrator of this server.",
+        "Nothing was changed. Begin again; if this keeps happening, show this to an administrator of this server.",
     );
     another_way(door, page.with_details(vec![sentence(&why.to_string())]))
 }
@@ -34,7 +34,7 @@ pub(super) fn provider_refused(door: &Door, name: &str, why: &str) -> Stop {
     tracing::info!(provider = name, why, "a provider refused a sign-in");
     let page = Stop::forbidden(
         format!("{name} did not sign you in"),
-        "You are not signed in. Begin again, or sign in another way.",
+        "Nothing was changed. Begin again, or sign in another way.",
     );
     another_way(door, page.with_details(vec![format!("{name} says: {why}")]))
 }
@@ -51,7 +51,9 @@ pub(super) fn over(door: &Door) -> Stop {
 
 /// The attempt belongs to another browser or another session, or its link is not from a page of the console.
 pub(super) fn began_elsewhere(door: &Door) -> Stop {
-    tracing::warn!("a sign-in by a provider that began in another browser was refused");
+    tracing::warn!(
+        "a sign-in by a provider that did not begin in this browser and session of the console was refused"
+    );
     let page = Stop::forbidden(
         "This sign-in began somewhere else",
         "It can be finished only in the browser in which it began, and only from a page of the console. Nothing was changed. Begin again.",
@@ -72,7 +74,7 @@ pub(super) fn no_operator(door: &Door, name: &str) -> Stop {
 pub(super) fn lacking(door: &Door, name: &str, lacks: &str) -> Stop {
     let page = Stop::forbidden(
         format!("{name} gives you no access here"),
-        "You are not signed in. Show this to an administrator of your account there.",
+        "The sign-in was refused. Show this to an administrator of your account there.",
     );
     another_way(door, page.with_details(vec![lacks.to_owned()]))
 }
@@ -92,10 +94,10 @@ pub(super) fn somebody_else(door: &Door, name: &str) -> Stop {
 pub(super) fn link_is_used_up() -> Stop {
     Stop::gone(
         "This link does not work any more",
-        "It was used, replaced by a newer one, or is older than 24 hours. If you have set up a way to sign in, use that. Else ask a platform administrator for a new link.",
+        "It may have been used or replaced by a newer one, it may be older than 24 hours, or your account may be disabled. If you have set up a way to sign in, use that. Else ask a platform administrator for a new link.",
     )
 }
 
 fn another_way(door: &Door, page: Stop) -> Stop {
-    page.then(door.href("/sign-in"), "Go to the sign-in")
+    page.then(door.href("/sign-in"), "Go to the sign-in page")
 }

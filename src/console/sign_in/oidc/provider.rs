@@ -52,7 +52,7 @@ pub(super) struct Published {
     read_at: UnixSeconds,
 }
 
-/// What proves that a code belongs to a sign-in, and what its token must say.
+/// A code, what proves that it belongs to this sign-in, and what the ID token must say.
 pub(super) struct Exchange<'a> {
     pub(super) code: &'a str,
     pub(super) redirect_uri: &'a str,
@@ -73,7 +73,7 @@ impl Providers {
         self.list.iter().find(|provider| provider.settings.name == name)
     }
 
-    /// What a provider publishes.
+    /// What a provider publishes. It is read again if it was last read more than an hour ago.
     pub(super) async fn published(
         &self,
         provider: &Provider,

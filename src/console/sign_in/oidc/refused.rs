@@ -1,7 +1,7 @@
 //! The reasons for which a sign-in by a provider is refused.
 
-/// Why a sign-in by a provider was refused. The texts are for administrators who set up the provider: they name what was wrong,
-/// and contain nothing of a token or a secret.
+/// Why a sign-in by a provider was refused. The texts are for administrators who set up the provider, which is the "it" in
+/// them: they name what was wrong, and contain nothing of a token or a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     #[error("its metadata cannot be used: {0}")]

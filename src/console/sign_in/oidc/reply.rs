@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reply_is_read() {
+    fn a_reply_with_a_code_and_one_with_an_error_are_read() {
         let reply = Reply::read("code=a%2Bb&state=s&iss=https%3A%2F%2Fa.example&session_state=x").unwrap();
         assert_eq!((reply.code.as_str(), reply.state.as_str()), ("a+b", "s"));
         assert_eq!((reply.iss.as_deref(), reply.error), (Some("https://a.example"), None));

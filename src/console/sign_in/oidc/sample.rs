@@ -20,6 +20,7 @@ pub(super) enum Signer {
     Rsa(RsaKeyPair),
 }
 
+/// An RSA key in PKCS #8. The openssl command makes it, because `ring` makes no RSA keys.
 static RSA: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let arguments = "genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048".split(' ');
     let made =

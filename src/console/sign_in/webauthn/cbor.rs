@@ -144,7 +144,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_examples_of_rfc_8949() {
+    fn integers_strings_and_nested_values_are_read() {
+        // Most of the values are examples of RFC 8949, Appendix A.
         for (bytes, value) in [
             (&[0x00][..], 0),
             (&[0x17], 23),

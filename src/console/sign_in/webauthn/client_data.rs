@@ -32,8 +32,8 @@ impl ClientData {
 
     /// Fails unless a page of `origin` asked for this, with this challenge, and was not embedded in another site.
     ///
-    /// The origin is compared for equality: a suffix would let `badexample.com` in for `example.com`, and a sub-domain is
-    /// somebody else's page.
+    /// The origin is compared for equality: a suffix would let `badexample.com` in for `example.com`, and the page of a
+    /// sub-domain may be somebody else's.
     pub(super) fn check(&self, ceremony: Ceremony, challenge: &str, origin: &str) -> Result<(), Refused> {
         let expected = match ceremony {
             Ceremony::Registration => "webauthn.create",

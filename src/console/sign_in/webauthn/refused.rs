@@ -1,4 +1,5 @@
-//! Why an answer of an authenticator is refused. For the log; a page shows one sentence for all reasons.
+//! Why an answer of an authenticator is refused. The reasons are for the log: a page shows one sentence for all of them, and
+//! the audit trail tells only a few apart.
 
 use thiserror::Error;
 
@@ -51,6 +52,6 @@ pub(in crate::console) enum Refused {
     #[error("the passkey is unknown")]
     Unknown,
     /// The passkey belongs to another account, or the answer has no user handle.
-    #[error("the passkey belongs to another account")]
+    #[error("the passkey belongs to another account, or the answer names no account")]
     UserHandle,
 }

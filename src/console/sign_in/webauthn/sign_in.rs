@@ -28,7 +28,7 @@ pub(in crate::console) struct SignIn {
 pub(in crate::console) struct StoredKey<'a> {
     /// The public key, in COSE.
     pub(in crate::console) public_key: &'a [u8],
-    /// The counter of the last sign-in.
+    /// The counter of the last sign-in, or of the registration.
     pub(in crate::console) sign_count: u32,
     /// The handle of the account that it belongs to.
     pub(in crate::console) handle: &'a [u8],

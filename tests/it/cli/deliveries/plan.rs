@@ -17,7 +17,7 @@ pub(super) enum Kill {
     AtConnection(usize),
     /// When the receiver has read this number of bytes. The receiver then closes the connection.
     AtByte(usize),
-    /// When this delivery has come and the receiver has sent this number of bytes of its reply.
+    /// When this delivery has come and the receiver has sent this number of bytes of its reply. For a mail, no byte is sent.
     InReply(usize, usize),
     /// When this delivery has come and a thread has yielded this number of times since: before, while or after the server reads
     /// the reply and marks the delivery as sent.
@@ -52,7 +52,7 @@ pub(super) struct Came {
 pub(super) enum Then {
     /// Sends the whole reply.
     Reply,
-    /// Sends this number of bytes of the reply, kills the server, and closes the connection.
+    /// Sends this number of bytes of the reply, kills the server, and closes the connection. The mail server sends none.
     KillAfter(usize),
 }
 

@@ -170,6 +170,7 @@ async fn a_choice_that_lacks_workspaces_says_so(engine: Engine) {
         let tenants = &app.core.services.tenants;
         tenants.create_workspace(&Manager::command_line(), &id, &change, None).await.unwrap();
     };
+    // With `platform` and the four that exist, these are 201, one more than a choice lists.
     for number in 0..196 {
         create(&format!("w{number}")).await;
     }
@@ -178,7 +179,7 @@ async fn a_choice_that_lacks_workspaces_says_so(engine: Engine) {
         assert_eq!(offered(&page).0.len(), 200, "{path}");
         assert!(page.says(hint), "{}", page.text());
     }
-    // A workspace that is not among the first 200 is listed on its own page.
+    // On its own page, a workspace is listed although it is not among the first 200.
     create("zz").await;
     for path in ["/console/webhooks?workspace_id=zz", "/console/webhooks/new?workspace_id=zz"] {
         let page = root.get(path).await.must_be(200);

@@ -6,12 +6,12 @@ use serde_json::json;
 use crate::support::{Engine, HtmlForm, TestApp, on_both_engines};
 
 on_both_engines!(
-    waiting_and_failed_mails_are_listed,
+    mails_are_listed_with_their_state,
     a_delivery_that_was_given_up_is_sent_again,
     a_workspace_sees_only_its_own_deliveries,
 );
 
-async fn waiting_and_failed_mails_are_listed(engine: Engine) {
+async fn mails_are_listed_with_their_state(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     let manager = app.bootstrap().await;
@@ -45,7 +45,7 @@ async fn waiting_and_failed_mails_are_listed(engine: Engine) {
     database.execute(&format!("UPDATE deliveries SET last_reply = '{logged}'")).await;
     let page = root.get("/console/deliveries").await.must_be(200);
     assert!(page.says("Only logged"), "{}", page.text());
-    // For a client that was deleted, the list shows its id.
+    // For a client that was deleted, the list shows its id. The first token of the manager has expired meanwhile.
     let token = app.access_token(&manager, &[]).await;
     let path = format!("/v1/api-clients/{}", client.client_id);
     let gone = app.request(reqwest::Method::DELETE, &path).bearer_auth(&token).send().await.unwrap();
@@ -97,6 +97,7 @@ async fn a_delivery_that_was_given_up_is_sent_again(engine: Engine) {
     let late = ann.submit(&form).await.must_be(409);
     assert!(late.says("is not given up"), "{}", late.text());
     assert_eq!(late.link("Back to the deliveries"), path);
+    // In the list of all workspaces, the link leads back to that list.
     let root = app.platform_admin().await;
     let everywhere = HtmlForm { action: form.action.replace("?workspace_id=acme", ""), ..form };
     let page = root.get("/console/deliveries").await.must_be(200);

@@ -1,4 +1,4 @@
-//! Hostile text in every field, path and query of the pages in this folder.
+//! Hostile text in fields, paths and queries of the pages in this folder.
 
 use serde_json::json;
 
@@ -126,7 +126,7 @@ async fn hostile_paths_and_queries_do_no_harm(engine: Engine) {
         root.get(&format!("/console/{page}?after=%00")).await.must_be(400);
         root.get(&format!("/console/{page}?done=%3Cscript%3E")).await.must_be(200);
     }
-    // A form with 900 roles gets an error page.
+    // A form with 900 roles is refused.
     let page = root.get("/console/operators/new").await.must_be(200);
     let form = form_at(&page, "/console/operators/new").with("name", "Ann").with("email", "ann@acme.example");
     let many = (0..900).fold(form, |form, n| form.and("role", &format!("workspace_admin:w{n}")));

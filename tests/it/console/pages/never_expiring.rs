@@ -46,6 +46,7 @@ async fn every_live_token_that_never_expires_is_listed(engine: Engine) {
         assert!(page.says(words), "{words}: {}", page.text());
     }
     assert!(page.html.contains(made["jti"].as_str().unwrap()) && !page.says("Short"), "{}", page.text());
+    // The list shows when a token was last checked.
     let ask = app.request(reqwest::Method::GET, "/oauth2/verify").bearer_auth(&token);
     assert_eq!(ask.send().await.unwrap().status(), 200);
     let ann = app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
@@ -91,6 +92,7 @@ async fn a_token_is_revoked_from_the_list(engine: Engine) {
     assert!(list.says("The token is revoked") && list.says("No never-expiring tokens"), "{}", list.text());
     let ask = app.request(reqwest::Method::GET, "/oauth2/verify").bearer_auth(&token);
     assert_eq!(ask.send().await.unwrap().status(), 401);
+    // Revoking a token again changes nothing.
     root.get(&here).await.must_be(404);
     root.send(&form_at(&page, &here)).await.must_be(303);
 }

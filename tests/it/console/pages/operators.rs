@@ -1,4 +1,4 @@
-//! Operators: invited by a link that is shown once, changed, disabled and deleted, each after a fresh sign-in.
+//! Operators: invited by a link that is shown until it is stored, changed, disabled and deleted, each after a fresh sign-in.
 
 use mintmark::model::operator::Role;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::{error_at, fill, form_at};
 use crate::support::{Browser, Engine, HtmlForm, Page, TestApp, on_both_engines};
 
 on_both_engines!(
-    an_operator_is_invited_by_a_link_that_is_shown_once,
+    an_operator_is_invited_by_a_link_that_is_shown_until_it_is_stored,
     an_invitation_that_is_sent_again_invites_nobody_twice,
     errors_are_shown_beside_their_fields,
     a_change_of_roles_ends_the_sessions,
@@ -46,7 +46,7 @@ fn token_of(page: &Page) -> String {
     page.by_id("link").rsplit('/').next().unwrap().to_owned()
 }
 
-async fn an_operator_is_invited_by_a_link_that_is_shown_once(engine: Engine) {
+async fn an_operator_is_invited_by_a_link_that_is_shown_until_it_is_stored(engine: Engine) {
     let app = furnished(engine).await;
     let root = app.platform_admin().await;
     let sent = root.send(&invitation(&root).await).await;
@@ -90,8 +90,8 @@ async fn an_invitation_that_is_sent_again_invites_nobody_twice(engine: Engine) {
     assert_eq!(app.database.number("SELECT COUNT(*) FROM operators").await, 2);
     // After ten minutes the link is erased without a confirmation.
     app.clock.advance(601);
-    let fresh = root.get(&first).await.must_be(410);
-    assert!(fresh.says("Erased at"), "{}", fresh.text());
+    let gone = root.get(&first).await.must_be(410);
+    assert!(gone.says("Erased at"), "{}", gone.text());
 }
 
 async fn errors_are_shown_beside_their_fields(engine: Engine) {

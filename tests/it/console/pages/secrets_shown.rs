@@ -1,4 +1,5 @@
-//! Each time that a page shows a secret, and each time that it is downloaded, is an audit event, without the secret itself.
+//! An audit event is recorded each time that a page shows a secret and each time that a secret is downloaded. The event does
+//! not contain the secret.
 
 use mintmark::model::operator::Role;
 use serde_json::{Value, json};

@@ -6,14 +6,14 @@ use super::{error_at, fill, form_at};
 use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    keys_are_listed_and_rotated,
+    keys_are_listed_and_a_pending_key_is_created_and_deleted,
     a_key_is_deleted_with_its_tokens,
     keys_are_changed_only_after_a_fresh_sign_in,
 );
 
 const NEW: &str = "/console/signing-keys/new";
 
-async fn keys_are_listed_and_rotated(engine: Engine) {
+async fn keys_are_listed_and_a_pending_key_is_created_and_deleted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let root = app.platform_admin().await;
     let list = root.get("/console/signing-keys").await.must_be(200);

@@ -1,4 +1,5 @@
-//! Webhooks: created by administrators of a workspace, with a secret that is shown once; tested; and deliveries sent again.
+//! Webhooks: created by administrators of a workspace, with a secret that is shown until it is stored; tested; and
+//! deliveries sent again.
 
 use mintmark::kernel::Manager;
 use mintmark::ledger::AuditFilter;
@@ -13,7 +14,7 @@ use crate::support::{Browser, Engine, Page, TestApp, on_both_engines};
 on_both_engines!(
     a_webhook_is_created_tested_and_deleted,
     errors_are_shown_beside_their_fields,
-    keys_are_replaced_and_shown_once,
+    keys_are_replaced_once_even_if_the_form_is_sent_twice,
     a_viewer_only_reads_and_a_platform_administrator_chooses_the_workspace,
     a_webhook_is_changed_disabled_and_enabled,
 );
@@ -126,7 +127,7 @@ async fn errors_are_shown_beside_their_fields(engine: Engine) {
     assert!(list.says("at most 20 webhooks") && !list.html.contains("/webhooks/new"), "{}", list.text());
 }
 
-async fn keys_are_replaced_and_shown_once(engine: Engine) {
+async fn keys_are_replaced_once_even_if_the_form_is_sent_twice(engine: Engine) {
     let app = furnished(engine).await;
     let ann = ann(&app).await;
     let page = created(&ann).await;

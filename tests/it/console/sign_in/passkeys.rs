@@ -7,7 +7,7 @@ use crate::support::{Authenticator, Browser, Engine, TestApp, on_both_engines};
 on_both_engines!(
     a_passkey_from_a_setup_link_signs_in_without_an_email_address,
     a_challenge_works_once,
-    a_challenge_belongs_to_one_browser,
+    a_challenge_belongs_to_one_browser_and_one_purpose,
     a_challenge_expires,
     a_cloned_counter_is_refused_and_audited,
     a_passkey_of_another_origin_is_refused,
@@ -47,7 +47,7 @@ async fn a_challenge_works_once(engine: Engine) {
     assert!(thief.cookie("mintmark").is_none());
 }
 
-async fn a_challenge_belongs_to_one_browser(engine: Engine) {
+async fn a_challenge_belongs_to_one_browser_and_one_purpose(engine: Engine) {
     let app = named_app(engine).await;
     let mut passkey = Person::new(&app, "ada@example.com").await.set_up_passkey(&named_browser(&app)).await;
     let (mine, thief) = (named_browser(&app), named_browser(&app));
@@ -72,6 +72,7 @@ async fn a_challenge_expires(engine: Engine) {
     let browser = named_browser(&app);
     let form = browser.get("/console/sign-in").await.form("/sign-in/passkey");
     let answer = passkey.sign_in(&options(&browser, &form).await);
+    // The script of the page waits for five minutes. Half a minute is added for the way to the server.
     app.clock.advance(330);
     browser.send(&form.with("credential", &answer)).await.must_be(422);
 }
@@ -94,6 +95,7 @@ async fn a_cloned_counter_is_refused_and_audited(engine: Engine) {
 async fn a_passkey_of_another_origin_is_refused(engine: Engine) {
     let app = named_app(engine).await;
     let mut passkey = Person::new(&app, "ada@example.com").await.set_up_passkey(&named_browser(&app)).await;
+    // Higher than before, so that the counter is not why the passkey is refused.
     passkey.count = 5;
     for origin in ["http://badlocalhost", "http://sub.localhost", "http://localhost", "https://localhost:1"] {
         passkey.origin = origin.to_owned();

@@ -12,7 +12,7 @@ on_both_engines!(
     nobody_learns_which_addresses_have_accounts,
     a_missing_value_is_reported_beside_its_field,
     after_sign_in_the_browser_stays_in_the_console,
-    too_many_attempts_are_slowed_and_say_what_to_do,
+    too_many_attempts_are_slowed_and_the_page_says_what_to_do,
 );
 
 async fn a_password_and_a_code_lead_to_the_page_that_was_asked_for(engine: Engine) {
@@ -98,6 +98,7 @@ async fn after_sign_in_the_browser_stays_in_the_console(engine: Engine) {
         let page = browser.submit(&form.with("next", next)).await.must_be(200);
         let sent = browser.send(&page.form("/code").with("code", &ada.code(&app))).await;
         assert_eq!(sent.location(), "/console", "{next}");
+        // The next sign-in needs the next code.
         app.clock.advance(30);
         // With a session, `next` in the query of the sign-in page is treated the same.
         let asked = format!("/console/sign-in?next={}", next.replace('\\', "%5C"));
@@ -105,7 +106,7 @@ async fn after_sign_in_the_browser_stays_in_the_console(engine: Engine) {
     }
 }
 
-async fn too_many_attempts_are_slowed_and_say_what_to_do(engine: Engine) {
+async fn too_many_attempts_are_slowed_and_the_page_says_what_to_do(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     let sign_in = browser.get("/console/sign-in").await;

@@ -57,7 +57,7 @@ async fn a_wrong_code_may_be_corrected(engine: Engine) {
     let page = browser.send(&page.form("/code").with("code", "12 34")).await.must_be(422);
     let page = browser.submit(&page.form("/code").with("code", &ada.code(&app))).await.must_be(200);
     assert_eq!(page.path, "/console/account");
-    // Five codes may be tried at once, right or wrong: two above and three here. Then there is one try a minute.
+    // Five codes may be tried without waiting, right or wrong: two above and three here. Then there is one try a minute.
     let browser = Browser::new(&app);
     let page = ada.send_password(&browser, PASSWORD).await;
     let mut page = browser.follow(page).await.must_be(200);

@@ -58,6 +58,7 @@ async fn a_link_replaces_all_ways_in_and_ends_sessions(engine: Engine) {
     let mut ada = Person::new(&app, "ada@example.com").await;
     let before = named_browser(&app);
     let mut passkey = ada.set_up_passkey(&before).await;
+    // Higher than before, so that the counter is not why the passkey is refused.
     passkey.count = 5;
     ada.link = ada.new_link(&app).await;
     let browser = named_browser(&app);

@@ -6,7 +6,8 @@ use mintmark::tokens::Validity;
 use super::world::{Token, World};
 
 impl World {
-    /// Compares everything with the model, whether or not due changes have been applied.
+    /// Compares each token with the model: whether it is valid, and its status in its list. Works whether or not due changes
+    /// have been applied.
     pub(super) async fn check(&self) {
         let keys = self.core.services.ring.key_set();
         for token in &self.tokens {

@@ -9,7 +9,8 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 const LENGTH: Range<usize> = 0..80;
 pub(super) const DAY: i64 = 86_400;
 
-/// An event. Numbers select a client or a token by its index, modulo their count.
+/// An event. A `usize` selects a client by its index, modulo the number of clients; for `Revoke`, it selects a token in this
+/// way.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
     /// A client requests a token for everything that it is granted.

@@ -1,9 +1,9 @@
 //! No order of events makes an ended token valid or ends a token that should be valid: random sequences of issuing, revoking,
 //! disabling, rotating, deleting and restarting are compared with a simple model (`world.rs`).
 //!
-//! Each run draws fresh sequences and prints the seed of each. A sequence that fails is shortened to the events that are
-//! needed. To repeat a sequence: `LIVES_SEED=<seed> cargo test --test it -- services::lives`. A seed that found a bug is added
-//! to [`KEPT`].
+//! Each run repeats the sequences of [`KEPT`], draws fresh ones, and prints the seed of each. A sequence that fails is
+//! shortened to the events that are needed. To repeat only the sequence of one seed:
+//! `LIVES_SEED=<seed> cargo test --test it -- services::lives`. A seed that found a bug is added to [`KEPT`].
 
 mod check;
 mod event;
@@ -75,7 +75,7 @@ async fn judge(seed: u64, play: impl AsyncFn(&[Event]) -> Result<(), String>) ->
     Err(format!("LIVES_SEED={seed} fails, in {} events: {shortest:#?}\n{failure}", shortest.len()))
 }
 
-/// Plays events in a new world, which is compared with the model after each. The error is the difference.
+/// Plays events in a new world. After each event the service is compared with the model. The error is the difference.
 async fn play(engine: Engine, events: &[Event]) -> Result<(), String> {
     let playing = async {
         let mut world = World::new(engine).await;

@@ -92,7 +92,7 @@ impl World {
         !self.suspended && !client.disabled && client.ends_at.is_none_or(|at| at > self.now())
     }
 
-    /// Whether the token itself has not ended.
+    /// Whether the token itself has not ended, whatever the state of its client.
     pub(super) fn holds(&self, token: &Token) -> bool {
         !token.revoked
             && token.claims.exp.is_none_or(|at| at > self.now())

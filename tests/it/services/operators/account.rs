@@ -69,7 +69,7 @@ async fn the_last_way_in_stays(engine: Engine) {
     }
     let gone = operators.remove_way_in(&session, &first, &here()).await;
     assert!(matches!(gone, Err(Error::NotFound(_))), "{gone:?}");
-    // A new password needs no new app.
+    // The password can be changed without a new authenticator app.
     let password = WayIn::Password { password: Zeroizing::new(format!("{PASSWORD} 2")), totp: None };
     let session = operators.add_way_in(&session, password, &here()).await.unwrap().session;
     let ways = operators.ways_in(&session).await.unwrap();

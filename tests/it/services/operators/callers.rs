@@ -20,12 +20,12 @@ use crate::services::{admin, wanted};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_caller_has_the_reach_and_the_permissions_of_its_role,
-    a_caller_has_the_current_roles,
+    a_caller_has_the_reach_and_the_permissions_of_its_roles,
+    a_suspended_or_deleted_workspace_and_a_disabled_operator_are_refused,
     an_operator_sees_what_a_client_with_the_same_permissions_sees,
 );
 
-async fn a_caller_has_the_reach_and_the_permissions_of_its_role(engine: Engine) {
+async fn a_caller_has_the_reach_and_the_permissions_of_its_roles(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let both = vec![Role::WorkspaceViewer("acme".to_owned()), Role::WorkspaceAdmin("acme".to_owned())];
     let viewer = vec![Role::WorkspaceViewer("acme".to_owned())];
@@ -62,7 +62,7 @@ async fn a_caller_has_the_reach_and_the_permissions_of_its_role(engine: Engine) 
     }
 }
 
-async fn a_caller_has_the_current_roles(engine: Engine) {
+async fn a_suspended_or_deleted_workspace_and_a_disabled_operator_are_refused(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let operators = &services.operators;
     let session = signed_in(&services, "a@acme.example", acme_admin(), 1).await.session;

@@ -157,7 +157,7 @@ async fn claims_do_not_demote_the_last_administrator(engine: Engine) {
     assert_eq!((&kept.roles, kept.version), (&before.roles, before.version));
     assert!(operators.session(&session.cookie).await.unwrap().is_some(), "nothing has changed");
     assert_eq!(audited(&services, "operator.updated").await, []);
-    // A second administrator who was invited and cannot sign in yet does not change that.
+    // The operator also keeps the role if there is a second administrator who cannot sign in yet.
     let other = created(&services, "b@acme.example", vec![Role::PlatformAdmin]).await;
     assert_eq!(sign_in(&viewer).await.roles, [Role::PlatformAdmin]);
     set_up(&services, &other, 1).await;

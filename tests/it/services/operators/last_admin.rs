@@ -43,6 +43,7 @@ async fn the_last_administrator_is_not_removed_disabled_or_demoted(engine: Engin
     };
     // The second administrator cannot sign in yet.
     must_stay().await;
+    // A change that keeps the role of a platform administrator is allowed.
     let more = roles([acme_admin(), vec![Role::PlatformAdmin]].concat());
     operators.change_operator(&admin(), id, &Precondition::None, &more).await.unwrap();
     set_up(&services, &second, 2).await;
@@ -67,7 +68,7 @@ async fn of_two_administrators_who_remove_each_other_one_stays(engine: Engine) {
             (as_manager(&services, &staying).await, as_manager(&services, &joining).await);
         let any = Precondition::None;
         let (disabled, demoted) = (status("disabled"), roles(acme_admin()));
-        // Removed, disabled and demoted, in turn.
+        // In turn, both delete, disable or demote each other.
         let outcomes = match round % 3 {
             0 => {
                 let (a, b) = tokio::join!(

@@ -1,4 +1,4 @@
-//! Setup links: each is used once, until it expires or another link replaces it.
+//! Setup links: each works once, until it expires or another link replaces it.
 
 use mintmark::kernel::Error;
 use mintmark::model::operator::{Role, Way};
@@ -11,14 +11,14 @@ use crate::services::admin;
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_link_is_looked_at_often_and_used_once,
+    a_link_may_be_opened_often_and_used_once,
     a_refused_way_in_does_not_use_up_the_link,
     using_a_new_link_replaces_earlier_ways_in,
     a_link_ends_after_a_day_or_with_its_successor,
     of_two_who_use_a_link_one_is_served,
 );
 
-async fn a_link_is_looked_at_often_and_used_once(engine: Engine) {
+async fn a_link_may_be_opened_often_and_used_once(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let created = created(&services, "a@acme.example", acme_admin()).await;
     let (link, operators) = (&created.setup_link, &services.operators);

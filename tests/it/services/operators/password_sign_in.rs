@@ -11,9 +11,9 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     a_password_and_a_code_sign_in,
-    a_wrong_answer_does_not_say_which_part_was_wrong,
-    a_code_serves_once,
-    a_recovery_code_serves_once,
+    a_refusal_does_not_say_which_part_was_wrong,
+    a_code_works_once,
+    a_recovery_code_works_once,
     failures_are_slowed_and_a_known_network_is_not_locked_out,
 );
 
@@ -35,7 +35,7 @@ async fn a_password_and_a_code_sign_in(engine: Engine) {
     assert_eq!((signed_in.operator_id(), signed_in.way()), (operator_id.as_str(), Way::Totp));
 }
 
-async fn a_wrong_answer_does_not_say_which_part_was_wrong(engine: Engine) {
+async fn a_refusal_does_not_say_which_part_was_wrong(engine: Engine) {
     let (place, services) = staffed(engine).await;
     let operators = &services.operators;
     let (set_up, _) = with_password(&services, "a@acme.example", acme_admin()).await;
@@ -57,14 +57,14 @@ async fn a_wrong_answer_does_not_say_which_part_was_wrong(engine: Engine) {
     operators.change_operator(&admin(), set_up.operator_id(), &Precondition::None, &disabled).await.unwrap();
     let refused = operators.check_password("a@acme.example", PASSWORD, &here()).await.unwrap();
     assert_eq!(refused, PasswordCheck::Refused);
-    // One entry for each account, network and ten minutes. No entry contains what was typed.
+    // There is one entry for each account, network and ten minutes. No entry contains what was typed.
     let events = audited(&services, "operator.sign_in_refused").await;
     let targets: Vec<_> = events.iter().map(|(actor, target, _)| (actor.as_str(), target.as_str())).collect();
     assert_eq!(targets.len(), 3, "{events:?}");
     assert_eq!(targets[0], ("unknown", set_up.operator_id()));
     assert_eq!(targets[1], ("unknown", "unknown"));
     assert!(!format!("{events:?}").contains("acme.example"));
-    // A new entry is also written when the clock was set back.
+    // Ten minutes later there is a new entry, even though the clock was set back meanwhile.
     place.clock.leap(-86_400);
     place.clock.advance(600);
     let refused = operators.check_password("b@acme.example", PASSWORD, &here()).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_wrong_answer_does_not_say_which_part_was_wrong(engine: Engine) {
     assert_eq!(audited(&services, "operator.sign_in_refused").await.len(), 4);
 }
 
-async fn a_code_serves_once(engine: Engine) {
+async fn a_code_works_once(engine: Engine) {
     let (place, services) = staffed(engine).await;
     let operators = &services.operators;
     let (set_up, secret) = with_password(&services, "a@acme.example", acme_admin()).await;
@@ -92,7 +92,7 @@ async fn a_code_serves_once(engine: Engine) {
     // An older code that would still be in time is refused too.
     let older = operators.check_totp(id, &super::code(&secret, now - 30), &here).await.unwrap();
     assert_eq!(older, CodeCheck::Refused);
-    // Guesses of codes are slowed down, also for a caller that knows the password.
+    // Guesses of codes are slowed down after five attempts, also for a caller that knows the password.
     for _ in 0..2 {
         assert_eq!(operators.check_totp(id, "000000", &here).await.unwrap(), CodeCheck::Refused);
     }
@@ -100,7 +100,7 @@ async fn a_code_serves_once(engine: Engine) {
     assert!(matches!(slowed, CodeCheck::Slowed(1..=61)), "{slowed:?}");
 }
 
-async fn a_recovery_code_serves_once(engine: Engine) {
+async fn a_recovery_code_works_once(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let operators = &services.operators;
     let (set_up, _) = with_password(&services, "a@acme.example", acme_admin()).await;

@@ -1,4 +1,5 @@
-//! Sessions of operators: when they end, how they are renewed, and that their operator can list and end them.
+//! Sessions of operators: when they end, how they are renewed, and that their operator can list and end them. Also the state of
+//! a sign-in in progress, which is taken once.
 
 use mintmark::kernel::{Error, Precondition};
 use mintmark::model::member::Member;
@@ -14,9 +15,9 @@ on_both_engines!(
     a_session_ends_when_it_is_not_used,
     a_session_ends_after_twelve_hours_however_used,
     a_change_of_roles_or_status_ends_sessions,
-    a_renewed_session_keeps_its_id,
+    a_renewed_session_keeps_its_id_and_gets_another_cookie,
     sessions_are_listed_and_ended_by_their_operator,
-    nobody_signs_in_while_disabled,
+    a_disabled_operator_can_neither_sign_in_nor_get_a_setup_link,
     a_state_is_taken_once,
     sessions_links_and_states_that_have_ended_are_deleted,
 );
@@ -27,6 +28,7 @@ async fn a_session_ends_when_it_is_not_used(engine: Engine) {
     let new = signed_in(&services, "a@acme.example", acme_admin(), 1).await;
     assert!(!format!("{new:?}").contains(new.cookie.as_str()));
     assert_eq!(new.cookie.len(), 43);
+    // A use is noted if the noted one is at least a minute old.
     for (seconds, noted) in [(59, 0), (1, 60), (1_799, 1_859)] {
         place.clock.advance(seconds);
         let session = operators.session(&new.cookie).await.unwrap().unwrap();
@@ -43,6 +45,7 @@ async fn a_session_ends_when_it_is_not_used(engine: Engine) {
 async fn a_session_ends_after_twelve_hours_however_used(engine: Engine) {
     let (place, services) = staffed(engine).await;
     let new = signed_in(&services, "a@acme.example", acme_admin(), 1).await;
+    // A session that is not used ends after 1,800 s, so this one is used every 900 s.
     for _ in 0..47 {
         place.clock.advance(900);
         assert!(services.operators.session(&new.cookie).await.unwrap().is_some());
@@ -77,12 +80,13 @@ async fn a_change_of_roles_or_status_ends_sessions(engine: Engine) {
     assert_eq!(ended[1], ("cli".to_owned(), id.to_owned(), json!({"sessions": 1})));
 }
 
-async fn a_renewed_session_keeps_its_id(engine: Engine) {
+async fn a_renewed_session_keeps_its_id_and_gets_another_cookie(engine: Engine) {
     let (place, services) = staffed(engine).await;
     let operators = &services.operators;
     let created = created(&services, "a@acme.example", acme_admin()).await;
     let proof = set_up(&services, &created, 1).await;
     let first = operators.start_session(&proof, &here()).await.unwrap().unwrap();
+    // A sign-in is fresh for five minutes.
     place.clock.advance(301);
     let session = operators.session(&first.cookie).await.unwrap().unwrap();
     assert!(!operators.is_fresh(&session));
@@ -128,7 +132,7 @@ async fn sessions_are_listed_and_ended_by_their_operator(engine: Engine) {
     assert_eq!(audited(&services, "operator.session_ended").await.len(), 1);
 }
 
-async fn nobody_signs_in_while_disabled(engine: Engine) {
+async fn a_disabled_operator_can_neither_sign_in_nor_get_a_setup_link(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let operators = &services.operators;
     let created = created(&services, "a@acme.example", acme_admin()).await;

@@ -15,7 +15,7 @@ on_both_engines!(
     a_token_that_is_not_for_this_sign_in_is_refused,
     a_provider_that_refuses_is_quoted,
     new_keys_are_requested_at_most_once_a_minute,
-    an_account_is_linked_from_the_account_page_only,
+    linking_an_account_begins_and_ends_in_one_fresh_session,
     a_provider_inside_the_network_is_not_asked_unless_it_is_listed,
 );
 
@@ -151,11 +151,12 @@ async fn new_keys_are_requested_at_most_once_a_minute(engine: Engine) {
     app.clock.advance(60);
     assert_eq!(sign_in().await, 403);
     assert_eq!(provider.count("/jwks"), 2);
+    // After an hour the keys are requested again in any case.
     app.clock.advance(3600);
     assert_eq!(sign_in().await, 303);
 }
 
-async fn an_account_is_linked_from_the_account_page_only(engine: Engine) {
+async fn linking_an_account_begins_and_ends_in_one_fresh_session(engine: Engine) {
     let provider = Provider::start();
     let app = app(engine, &provider, "").await;
     let (browser, other) = (Browser::new(&app), Browser::new(&app));

@@ -105,7 +105,7 @@ async fn without_a_role_claim_only_linked_operators_sign_in(engine: Engine) {
     let provider = Provider::start();
     let app = app(engine, &provider, "").await;
     let stranger = Browser::new(&app);
-    // Not even with the email address of an operator.
+    // The email address of an operator is not enough: this account is not linked yet.
     let browser = Browser::new(&app);
     Person::new(&app, "ada@example.com").await.set_up(&app, &browser).await;
     let page = come_back(&app, &stranger, &provider, &json!({"groups": "platform_admin"})).await.must_be(403);
@@ -143,6 +143,7 @@ async fn an_account_is_linked_by_a_setup_link(engine: Engine) {
     // The setup link is used up.
     let page = Browser::new(&app).get(&link).await.must_be(410);
     assert!(page.says("This link does not work any more"), "{}", page.text());
+    // A setup link that is replaced while the browser is at the provider links nothing.
     let new = ada.new_link(&app).await;
     let page = browser.get(&new).await.must_be(200);
     let away = browser.get(&page.link("With your account at corp")).await.location();

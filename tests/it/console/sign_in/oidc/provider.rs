@@ -83,7 +83,7 @@ impl Provider {
         kid.clone_into(&mut state.kid);
     }
 
-    /// How often a path was requested.
+    /// How many requests have this text in their path or body; all, if it is empty.
     pub(super) fn count(&self, path: &str) -> usize {
         self.state.lock().unwrap().requests.iter().filter(|line| line.contains(path)).count()
     }
