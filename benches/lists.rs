@@ -35,8 +35,9 @@ use ring::digest::{SHA256, digest};
 use tokio::runtime::Builder;
 
 const CLIENTS: usize = 100_000;
-/// How often each page is asked for. The median counts; the first time fills caches.
+/// How often each page is requested. The median counts, since the first request fills caches.
 const ROUNDS: usize = 11;
+/// The cookie of the session that [`session`] makes.
 const COOKIE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 const CONSOLE: &str = "/console/workspaces/acme/api-clients";
@@ -245,7 +246,7 @@ fn client(number: usize, now: i64) -> ApiClient {
         notification_emails: Vec::new(),
         allowed_ips: Vec::new(),
         signing_alg: None,
-        // One in a hundred ends by itself.
+        // One in a hundred expires.
         expires_at: (number.is_multiple_of(100))
             .then(|| now + 86_400 + i64::try_from(number).unwrap_or_default()),
         metadata: BTreeMap::new(),

@@ -179,7 +179,7 @@ impl ChangingList {
             let seed = [7; 16];
             let slots: Vec<Slot> =
                 tx.lease_slots(ListKind::Expiring, SLOTS_PER_LIST, seed, 0).await.unwrap().collect();
-            // In the order of their lease, which is random; one in four of them suspended.
+            // Marks slots in the order of their lease, which is random. One in four is suspended, the others are revoked.
             let slots: Vec<Slot> = slots.into_iter().take(marked as usize).collect();
             let (suspended, revoked) = slots.split_at(slots.len() / 4);
             tx.mark_slots(revoked, Mark::Revoke).await.unwrap();

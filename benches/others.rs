@@ -9,7 +9,7 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
-    reason = "shares of a list that is not empty"
+    reason = "quantiles of a list that is not empty"
 )]
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
 #![expect(clippy::disallowed_methods, reason = "time is what is measured here, and work side by side")]
@@ -37,7 +37,7 @@ use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
 
 const TOKENS: usize = 266_000;
-/// How long the others work alone, to compare with.
+/// How long the others work before the product is removed, for comparison.
 const ALONE: Duration = Duration::from_secs(5);
 
 /// An API client and its secret.
@@ -110,17 +110,18 @@ fn main() {
             meanwhile.sort_by(f64::total_cmp);
             println!(
                 "{name:<40} {:>10.2} {:>10.2} {:>10.2} {:>10.2}",
-                share(alone, 0.5),
-                share(meanwhile, 0.5),
-                share(meanwhile, 0.99),
-                share(meanwhile, 1.0)
+                quantile(alone, 0.5),
+                quantile(meanwhile, 0.5),
+                quantile(meanwhile, 0.99),
+                quantile(meanwhile, 1.0)
             );
         }
         services.close().await;
     });
 }
 
-fn share(sorted: &[f64], share: f64) -> f64 {
+/// The value that this share of the sorted values does not exceed.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * share) as usize]
 }
 
@@ -164,7 +165,7 @@ async fn timed<T>(
     over.store(true, Ordering::Relaxed);
     let mut all = Vec::new();
     for task in tasks {
-        all.push(task.await.expect("it worked to the end"));
+        all.push(task.await.expect("the task did not panic"));
     }
     (done, all)
 }

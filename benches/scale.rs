@@ -178,6 +178,7 @@ async fn stock(url: &str, tokens: usize) -> Vec<String> {
             tx = storage.begin().await.expect("a transaction");
         }
     }
+    // The list that the tokens refer to.
     let _ = tx.lease_slots(ListKind::Expiring, 1, [0; 16], now).await.expect("a list");
     tx.commit().await.expect("a commit");
     storage.close().await;

@@ -82,11 +82,11 @@ fn main() {
         let later = median(millis);
         println!("{CLIENTS} clients, each with a token since the last flush; processor time:");
         println!(
-            "first flush of an hour {first:>8.1} ms, {:.3} of as many ES256 signatures",
+            "first flush of an hour {first:>8.1} ms, {:.3} of the time of as many ES256 signatures",
             first / signatures
         );
         println!(
-            "later flush            {later:>8.1} ms, {:.3} of as many ES256 signatures",
+            "later flush            {later:>8.1} ms, {:.3} of the time of as many ES256 signatures",
             later / signatures
         );
         let last_uses = median(last_uses);

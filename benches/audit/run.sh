@@ -44,9 +44,9 @@ printf '%s\nUPDATE counter SET n = n + 1 WHERE id = 1;\nCOMMIT;\n' "$change" >"$
 chmod a+r "$folder"/*.sql
 
 rate() { as "$bin/pgbench" -n -M prepared -h "$folder" -c "$1" -j 2 -T "$seconds" -f "$folder/$2.sql" postgres 2>"$folder.err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p'; }
-# Each twice, in both orders, so that a change of the machine's speed affects both.
+# Both are measured twice, in both orders, so that a change of the machine's speed affects both.
 a=$(rate 1 insert) b=$(rate 1 tree) c=$(rate 1 tree) d=$(rate 1 insert)
 python3 -c "i, t = $a + $d, $b + $c; print(f'1 writer: {i / 2:.0f}/s with a plain INSERT, {t / 2:.0f}/s with the tree: {i / t:.2f} times the cost')"
 a=$(rate 50 update) b=$(rate 50 tree) c=$(rate 50 tree) d=$(rate 50 update)
-python3 -c "u, t = $a + $d, $b + $c; print(f'50 writers: {u / 2:.0f}/s that update one row, {t / 2:.0f}/s that add to the tree: {t / u:.2f} of it')"
+python3 -c "u, t = $a + $d, $b + $c; print(f'50 writers: {u / 2:.0f}/s that update one row, {t / 2:.0f}/s that add to the tree: {t / u:.2f} times the rate')"
 psql -At -c "SELECT CASE WHEN COUNT(*) = (SELECT size FROM audit_trees) AND MAX(seq) + 1 = COUNT(*) AND COUNT(DISTINCT seq) = COUNT(*) THEN 'no gaps among ' || COUNT(*) ELSE 'GAPS' END FROM audit_events WHERE seq IS NOT NULL"

@@ -1,5 +1,5 @@
 """What the audit tree costs on SQLite: compares the two statements that add an event to the tree with a plain INSERT of the
-same row. With the settings of Mintmark: write-ahead log, each commit on disk.
+same row. As in Mintmark, there is a write-ahead log, and each commit is on disk.
 
     python3 benches/audit/sqlite.py [SECONDS]
 """
@@ -45,7 +45,7 @@ with tempfile.TemporaryDirectory() as folder:
     database.execute("CREATE TABLE changed (id INTEGER PRIMARY KEY, label TEXT)")
     database.executemany("INSERT INTO changed VALUES (?, 'ERP')", ((number,) for number in range(1, 10_001)))
     numbers = iter(range(1, 10**9))
-    # Each twice, in both orders, so that a change of the machine's speed affects both.
+    # Both are measured twice, in both orders, so that a change of the machine's speed affects both.
     a, b, c, d = (rate(database, with_tree, numbers) for with_tree in (False, True, True, False))
     plain, tree = (a + d) / 2, (b + c) / 2
     print(f"SQLite: {plain:.0f}/s with a plain INSERT, {tree:.0f}/s with the tree: {plain / tree:.2f} times the cost")

@@ -49,8 +49,11 @@ def leaf(row: dict, seq: int) -> bytes:
     return hashlib.sha256(b"\x00" + row["entry"].encode()).digest()
 
 
+if len(sys.argv) != 4:
+    raise SystemExit("usage: verify.py audit.jsonl checkpoint.txt KEY")
 export, note, key = sys.argv[1:]
 origin, size, expected = checkpoint(open(note, encoding="utf-8").read(), key)
+# The origin of each log after the first ends with the number of the log.
 log = int(origin.rpartition("/")[2]) if origin.rpartition("/")[2].isdigit() else 1
 rows = [row for line in open(export, encoding="utf-8") if (row := json.loads(line))["log"] == log]
 leaves = [leaf(row, seq) for seq, row in enumerate(rows)]

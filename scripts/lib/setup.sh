@@ -1,4 +1,5 @@
-# Finds out which programs are missing, and installs them (as root) or prints how to install them. Sourced.
+# Finds out which programs are missing, and installs them (as root) or prints how to install them. Also installs packages from
+# PyPI and npm. Sourced.
 
 venv=tests/interop/.venv
 # Node.js from PyPI, for machines with a version that is too old for the npm packages.
@@ -38,7 +39,7 @@ install_missing() {
     if [ "$1" = all ] || [ "$1" = browser ]; then
         has_chromium || missing+=(chromium)
     fi
-    # For metrics, for the examples of verifying, for forward-auth, and for generated clients.
+    # For metrics, the examples of verifying, the audit trail, forward-auth, and generated clients.
     if [ "$1" = all ] || [ "$1" = interop ]; then
         # promtool reads the metrics. Its package brings a server too, which is not started.
         has promtool || missing+=(prometheus)

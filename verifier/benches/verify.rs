@@ -91,7 +91,7 @@ impl Signer {
         self.sign("at+jwt", &claims)
     }
 
-    /// A list of 131,072 entries of 2 bits. One in a hundred is revoked, but none of the tokens here.
+    /// A list of 131,072 entries of 2 bits. One in a hundred is revoked, but none of the tokens that are verified.
     fn list(&self) -> String {
         let mut bytes = vec![0_u8; 131_072 / 4];
         for idx in (0..131_072_usize).step_by(100).filter(|idx| idx % 131 != 0) {

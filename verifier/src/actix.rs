@@ -1,5 +1,5 @@
-//! An extractor for actix-web: a handler that takes [`Authorized`] runs only with a verified token. Any other
-//! request gets the answer of RFC 6750 §3.
+//! An extractor for actix-web: a handler that takes [`Authorized`] runs only with a verified token. Any other request is
+//! refused as RFC 6750 §3 says, with 503 if its token cannot be checked at present, or with 500 if the app has no verifier.
 //!
 //! ```
 //! use actix_web::{App, web};

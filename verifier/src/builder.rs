@@ -32,7 +32,7 @@ pub struct VerifierBuilder {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The issuer is not an https URL without query (or an http URL of this machine).
+    /// The issuer is neither an https URL nor an http URL of this machine, or it has a query.
     #[error("the issuer {0:?} {1}")]
     Issuer(String, &'static str),
     /// The audience is empty, or has a character other than visible ASCII without quotes and backslashes.

@@ -184,6 +184,8 @@ fn not_claims(error: JsonError) -> VerifyError {
         JsonError::NotStrictJson => {
             VerifyError::Malformed("its payload is not a JSON object with unique members")
         }
-        JsonError::Shape => VerifyError::InvalidClaims("a claim is missing or has the wrong type"),
+        JsonError::Shape => {
+            VerifyError::InvalidClaims("a claim is missing, has the wrong type or is out of range")
+        }
     }
 }

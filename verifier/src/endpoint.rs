@@ -1,5 +1,6 @@
 //! Which URLs the verifier may fetch, and where the metadata of an issuer is (RFC 8414 §3, `OpenID` Connect Discovery
-//! §4). Strict on purpose: a URL that is not of the plain form is refused, never normalised.
+//! §4). A URL with a fragment, user information or an unusual host is refused and not normalised, since two programs could read
+//! it differently.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

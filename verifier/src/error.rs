@@ -18,13 +18,13 @@ pub enum VerifyError {
     /// The header's `alg` is `none`, unknown, or not the `alg` of the key (RFC 8725 §3.1).
     #[error("the token's alg is not that of its key")]
     AlgorithmRefused,
-    /// The issuer publishes no key with this `kid`.
+    /// The issuer publishes no usable key with this `kid`.
     #[error("the token's kid is not in the issuer's key set")]
     UnknownKey,
     /// The signature does not verify with the key.
     #[error("the token's signature is not valid")]
     BadSignature,
-    /// A claim is missing, has the wrong type, or contradicts another.
+    /// A claim is missing, has a wrong type or value, or contradicts another.
     #[error("the token's claims are not valid: {0}")]
     InvalidClaims(&'static str),
     /// `iss` is another issuer.

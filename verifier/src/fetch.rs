@@ -82,7 +82,7 @@ pub enum Unavailable {
     /// The issuer did not answer in time.
     #[error("the issuer did not answer in time")]
     TimedOut,
-    /// The status code of the answer is not 200; redirects are not followed.
+    /// The status code of the answer is not 200, nor a 304 that confirms a cached list. Redirects are not followed.
     #[error("{url} answered with status {status}")]
     Status {
         /// The URL that was fetched.

@@ -143,7 +143,7 @@ mod tests {
         assert!(strict::<Value>(text.as_bytes()).is_ok());
     }
 
-    /// Wherever the repeated name is, and whether the object has few members or many.
+    /// The repeated name may be anywhere, and the object may have few members or many.
     #[test]
     fn a_repeated_name_among_many_is_found() {
         let member = |n: usize| format!("\"m{n}\":{n}");

@@ -1,6 +1,6 @@
 //! Parses the compact serialisation (RFC 7515 §7.1) of tokens and status lists, and checks the header as far as no key
 //! is needed: `typ` (RFC 9068 §2.1, RFC 8725 §3.11), `alg` (RFC 8725 §3.1), `crit` (RFC 7515 §4.1.11), `kid`. Header
-//! members with a key of their own (`jwk`, `jku`, `x5u`, `x5c`) are never read.
+//! members that contain a key or say where one is (`jwk`, `jku`, `x5u`, `x5c`) are never read.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -72,7 +72,7 @@ impl<'t> Unverified<'t> {
         let alg = ALGORITHMS.into_iter().map(|(alg, _)| alg).find(|alg| named(alg));
         let alg = alg.ok_or(VerifyError::AlgorithmRefused)?;
         let kid = header.kid.ok_or(VerifyError::Malformed("its header has no kid"))?;
-        // The issuer has no such key, so a fetch would be pointless.
+        // No key of the issuer has such a `kid`, so a fetch would be pointless.
         if kid.is_empty() || kid.len() > MAX_KID_BYTES || !kid.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(VerifyError::UnknownKey);
         }
@@ -113,7 +113,8 @@ fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyError::Malformed("a part is not base64url"))
 }
 
-/// Media types are compared without case, and `application/` may be omitted (RFC 7515 §4.1.9).
+/// Media types are compared without case, and `application/` may be omitted (RFC 7515 §4.1.9). `JWT` is accepted only without
+/// `application/`.
 fn read_typ(typ: &str) -> Option<Typ> {
     let is = |name: &str| typ.eq_ignore_ascii_case(name);
     if is("at+jwt") || is("application/at+jwt") {

@@ -60,7 +60,8 @@ impl KeySetError {
 impl KeySet {
     /// Reads a JWK Set. Keys that cannot verify a token here are ignored, so that an issuer may add new kinds of keys:
     /// keys without `kid`, `alg` or `use: sig`, with an unsupported algorithm or one that does not fit the key type, with
-    /// `key_ops` but not `verify` in it, with a private or symmetric member, and RSA keys of less than 2048 bits.
+    /// `key_ops` but not `verify` in it, with a private or symmetric member, with numbers of the wrong form or length, and RSA
+    /// keys of less than 2048 bits.
     pub fn parse(jwks: &[u8]) -> Result<Self, KeySetError> {
         #[derive(Deserialize)]
         struct Set {

@@ -75,7 +75,7 @@ impl KnownTokens {
         Some(known)
     }
 
-    /// Stores `token` in place of itself, or else of the least recently used token among its places.
+    /// Stores `token` over an earlier copy of it, or else over the least recently used token among its places.
     pub(crate) fn insert(&self, token: Arc<KnownToken>, now: i64) {
         token.used_at.store(now, Ordering::Relaxed);
         let age = |place: &&ArcSwapOption<KnownToken>| match &*place.load() {

@@ -33,7 +33,7 @@
 //! ```
 //!
 //! # What is checked
-//! In this order, each with an error of its own ([`VerifyError::code`] is stable):
+//! In this order. [`VerifyError::code`] says which check failed, and does not change between versions:
 //! 1. the form: length, three parts, strict base64url, `typ` of an access token, no `crit`, a supported algorithm;
 //! 2. the key: the issuer publishes it under the token's `kid`, for exactly the token's `alg` (ES256, `EdDSA`, RS256 or
 //!    PS256). Keys inside the token are never used;

@@ -2,7 +2,8 @@
 //! old is fetched, by one caller at a time; otherwise it is read without a lock.
 //!
 //! A list is used for its `ttl`, counted from the start of the fetch and less the time it spent in caches on the way, but
-//! not past its `exp`, and not after its key has left the key set. So a revocation takes effect within `ttl`.
+//! not past its `exp`, and not after its key has left the key set. So a revocation takes effect within `ttl`. With
+//! `status_fail_open_seconds` a list that cannot be fetched is used for longer.
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::collections::HashMap;

@@ -85,8 +85,8 @@ func (v *Verifier) cachedKeys() keySet {
 	return v.keys
 }
 
-// fetchedKeys fetches the keys, unless another request has done so since these were fetched, or has just failed. One request
-// fetches at a time. Requests with a known key do not wait for it.
+// fetchedKeys fetches the keys, unless another request has fetched newer ones than those of `before`, or has failed to within
+// keysRetry. One request fetches at a time. Requests whose key is cached do not wait for it, unless the keys are too old.
 func (v *Verifier) fetchedKeys(before time.Time) keySet {
 	v.fetching.Lock()
 	defer v.fetching.Unlock()

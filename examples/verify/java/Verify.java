@@ -3,7 +3,8 @@
 //   ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com TOKEN=… java Verify.java
 //
 // The token must include PRODUCT (default gst). ALLOW_NEVER_EXPIRING=1 accepts tokens that never expire. CHECK_STATUS=0 does
-// not read status lists: a revoked token is then accepted until its `exp`. A service creates one Verify: see ../frameworks.
+// not read status lists: a revoked token is then accepted until its `exp`. A service creates one `Verify` per process: see
+// ../frameworks.
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.*;
@@ -174,7 +175,7 @@ public final class Verify {
 
     /**
      * Fetches the keys, unless another request has done so since `before`, or has failed to within the last second. One request
-     * fetches at a time. Requests with a known key do not wait for it.
+     * fetches at a time. Requests whose key is cached do not wait for it, unless the keys are too old.
      */
     private synchronized Keys fetchedAfter(Instant before) throws Refused {
         if (!keys.fetched.equals(before)) return keys;
@@ -219,7 +220,10 @@ public final class Verify {
         try {
             HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(url)).header("Accept", mediaType);
             reply = http.send(request.timeout(Duration.ofSeconds(5)).build(), HttpResponse.BodyHandlers.ofByteArray());
-        } catch (IOException | InterruptedException | IllegalArgumentException error) {
+        } catch (InterruptedException error) {
+            Thread.currentThread().interrupt(); // The caller still has to see the interrupt.
+            throw unavailable(url + ": " + reason(error));
+        } catch (IOException | IllegalArgumentException error) {
             throw unavailable(url + ": " + reason(error));
         }
         if (reply.statusCode() != 200) throw unavailable(url + ": " + reply.statusCode());

@@ -28,7 +28,7 @@ BODY_MAX = 65_536
 
 
 def is_genuine(key, headers, body):
-    """Whether Mintmark sent this request less than five minutes ago. The signature follows Standard Webhooks 1.0.0."""
+    """Whether Mintmark signed this request, within five minutes of now. The signature follows Standard Webhooks 1.0.0."""
     webhook_id, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
     if abs(time.time() - int(timestamp)) > 300:
         return False

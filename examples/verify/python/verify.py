@@ -41,7 +41,7 @@ class Unavailable(Refused):
 
 
 class Keys(jwt.PyJWKClient):
-    """The issuer's keys: kept for five minutes, and fetched again for an unknown `kid`, at most every 30 seconds."""
+    """The issuer's keys: kept for five minutes. For an unknown `kid` PyJWT 2.15 fetches them again, once in 30 seconds."""
 
     def get_jwk_set(self, refresh=False):
         try:

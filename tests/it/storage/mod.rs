@@ -1,4 +1,4 @@
-//! Every method of `Storage` and `Tx`, on both engines. The folders are those of `src/storage`.
+//! Tests of every method of `Storage` and `Tx`, nearly all on both engines. The folders are those of `src/storage`.
 
 mod clients;
 mod deliveries;

@@ -99,11 +99,11 @@ async fn counts_add_up_by_hour_and_day(engine: Engine) {
         assert_eq!(uses["s1"], SecretUse { times, ..SecretUse::default() });
         assert_eq!(uses["s9"], SecretUse::default());
     }
-    let own = Reach::Workspace("w1".to_owned());
+    let elsewhere = Reach::Workspace("w1".to_owned());
     for (reach, since, expected) in [
         (Reach::Platform, TODAY, Some(12)),
         (Reach::Platform, TODAY + HOUR + 1, Some(10)),
-        (own, TODAY, None),
+        (elsewhere, TODAY, None),
     ] {
         let found = storage.refusals_of_clients(&reach, &["cl_1", "cl_2"], since).await.unwrap();
         let is_within = storage.client_is_within(&reach, "cl_1").await.unwrap();
@@ -139,7 +139,7 @@ async fn the_latest_sources_and_networks_are_kept(engine: Engine) {
     assert_eq!(uses["s1"].source_ip.as_deref(), Some("192.0.2.2"));
     assert_eq!(uses["s1"].first_used_at, Some(TODAY));
     let networks = storage.networks_of_client("cl_1").await.unwrap();
-    assert_eq!(networks.len(), 100);
+    assert_eq!(networks.len(), 100, "the most that are kept of a client");
     let seen = |n: i64, last_seen_at| SeenFrom { network: format!("10.0.{n}.0/24"), last_seen_at };
     assert_eq!((&networks[0], &networks[99]), (&seen(119, TODAY + 619), &seen(20, TODAY + 20)));
     assert_eq!(storage.networks_of_client("cl_2").await.unwrap(), []);
@@ -162,6 +162,7 @@ async fn the_latest_failures_of_each_client_and_of_unknown_clients_are_kept(engi
     assert!(workspace_id.is_some());
     assert_eq!(of_client.items[0], Failure { workspace_id, ..failure(1_797, Some("cl_1")) });
     assert_eq!(of_client.items[99].failure_id, format!("{:08}", 1_797 - 99 * 3));
+    // Of a client the last 100 are kept, and the last 1,000 of the requests that name no existing client, such as `cl_9`.
     let all = storage.failures(None, &Page { count: true, ..page(2, None) }).await.unwrap();
     assert_eq!(all.total, Some(1_100));
     assert_eq!(all.items, [failure(1_799, None), failure(1_798, Some("cl_9"))]);
@@ -240,7 +241,7 @@ async fn hours_past_their_time_are_added_to_their_days(engine: Engine) {
     }
     let days = storage.usage_by_day("cl_1", TODAY, TODAY).await.unwrap();
     assert_eq!(days[&TODAY].refused["wrong_secret"], 7);
-    // A late count of an hour joins the count of its day.
+    // A count of an hour whose other counts were already added to their day is added to that day too.
     let late = UsageRows { counts: vec![count("cl_1", TODAY, Outcome::Issued, 100)], ..UsageRows::default() };
     change!(storage, tx => tx.add_usage(&late));
     assert_eq!(issued_by_day(&storage).await[0], 106);
@@ -341,7 +342,8 @@ async fn a_first_use_is_returned_once(engine: Engine) {
         let seen = change!(storage, tx => tx.add_usage(&rows(at, &["s1"], &["192.0.2.0/24"])));
         assert_eq!(seen, FirstSeen::default());
     }
-    // A secret that was used before sources were stored is not new; a secret whose last use is within this minute is.
+    // `old` was used before sources were stored, so it is not new. The last use of `new` is less than a minute old. It may be
+    // the use that is being stored, so `new` is new.
     let seen = change!(storage, tx => tx.add_usage(&rows(TODAY, &["gone", "new", "old"], &["10.0.0.0/24", "192.0.2.0/24"])));
     assert_eq!(seen, first(&["new"], &["10.0.0.0/24"]));
     let uses = storage.uses_of_secrets(&["s1", "new", "old"], TODAY).await.unwrap();

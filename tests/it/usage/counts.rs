@@ -37,7 +37,7 @@ async fn each_token_and_each_refusal_counts(engine: Engine) {
         );
         let token = app.access_token(erp, &[]).await;
         app.access_token(erp, &[("scope", "gst")]).await;
-        // An introspection does not count here; it is only a use of the secret.
+        // An introspection is not in the counts of the day. It is only a use of the secret.
         let introspect = app.request(reqwest::Method::POST, "/oauth2/introspect");
         let introspect = introspect.basic_auth(&erp.client_id, Some(&erp.client_secret));
         assert_eq!(introspect.form(&[("token", &token)]).send().await.unwrap().status(), 200);
@@ -54,6 +54,7 @@ async fn each_token_and_each_refusal_counts(engine: Engine) {
         );
         // Reading the counts again does not count anything twice.
         assert_eq!(today(&admin, erp).await["issued"], 3);
+        // The secret was right in four requests: two tokens, the introspection, and the refused scope.
         let secrets = read(&admin, &format!("/v1/api-clients/{}/secrets", erp.client_id)).await;
         assert_eq!(secrets["items"][0]["used_last_24h"], 4, "{secrets}");
     }
@@ -217,7 +218,7 @@ async fn counts_are_deleted_after_their_time_and_with_the_client(engine: Engine)
     for (table, count) in tables {
         assert_eq!(rows(table).await, count / 2, "{table}");
     }
-    // The requests were in the hour that ended at 15:00. Its counts are kept for 48 hours more and then added to those of its
+    // The requests were in the hour that ends at 15:00. Its counts are kept for 48 hours more and then added to those of its
     // day, which are kept for 400 days more.
     for (passed, hours, days) in [(2 * DAY, 2, 0), (3_600, 0, 2), (398 * DAY, 0, 2), (DAY, 0, 0)] {
         pass(&app, passed).await;

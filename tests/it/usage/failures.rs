@@ -1,4 +1,5 @@
-//! The feed of refused requests: pages, bounds under a flood, clients that do not exist, and nothing secret.
+//! The feed of refused requests: its pages, its bounds under a flood, requests of clients that do not exist, and that it has no
+//! secrets.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +58,7 @@ async fn of_a_flood_a_hundred_failures_are_kept_and_all_are_counted(engine: Engi
     assert_eq!(app.token(&other, &[("scope", "other")]).await.status(), 400);
     let wrong = with_secret(&erp, &unknown_secret());
     let mut last = String::new();
-    // Throttled requests, which get 429 instead of 401, count with their reason too.
+    // After 60 failures the client is throttled. Throttled requests, which get 429 instead of 401, count with their reason too.
     for n in 0..250 {
         let reply = Reply::of(app.token(&wrong, &[]).await).await;
         assert_eq!(reply.status, if n < 60 { 401 } else { 429 });

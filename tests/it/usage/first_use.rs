@@ -63,7 +63,7 @@ async fn a_secret_is_new_once_and_a_network_if_it_was_not_seen_before(engine: En
         found[1..],
         [event(false, "198.51.100.0/24", "198.51.100.9"), event(false, "2001:db8:1::/48", "2001:db8:1:2::3"),]
     );
-    // A new secret from a network that is known, and from one that is not.
+    // A new secret makes an event, whether the network that it is used from is known or not.
     let path = format!("/v1/api-clients/{}/secrets", erp.client_id);
     for (source, network) in [("203.0.113.7", "203.0.113.0/24"), ("192.0.2.1", "192.0.2.0/24")] {
         let made = admin.create(&path, &json!({})).await;
@@ -99,6 +99,7 @@ async fn the_hundred_and_first_network_makes_the_first_new_again(engine: Engine)
     let app = TestApp::start_with(engine, BEHIND_A_PROXY).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
+    // After 101 networks the first, number 0, is forgotten. Number 50 is still known.
     for n in (0..101).chain([0, 50]) {
         authenticate(&app, &erp, &format!("10.0.{n}.1")).await;
         app.clock.advance(1);

@@ -67,7 +67,7 @@ async fn failures(admin: &Administrator<'_>, client: &Credentials) -> Vec<Value>
     page["items"].as_array().unwrap().clone()
 }
 
-/// Moves the clock, and lets the app read the changes in its database.
+/// Moves the clock, and lets the app confirm its caches, which it uses only for a few seconds without a confirmation.
 async fn pass(app: &TestApp, seconds: i64) {
     app.clock.advance(seconds);
     app.core.services.ledger.poll().await.unwrap();

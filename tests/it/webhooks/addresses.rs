@@ -1,4 +1,4 @@
-//! Addresses to which nothing is sent: a webhook may be created with any host name, and the addresses that the name resolves to
+//! Nothing is sent to internal addresses. A webhook may be created with any host name. The addresses that the name resolves to
 //! are checked when something is sent.
 
 use std::collections::VecDeque;

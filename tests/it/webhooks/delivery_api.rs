@@ -33,6 +33,7 @@ async fn a_test_event_is_sent_and_listed(engine: Engine) {
         "last_reply": null, "sent_at": "2026-09-21T14:13:20Z"
     });
     assert_eq!(listed, json!({"items": [expected], "next_cursor": null, "total": 1}));
+    // A disabled webhook gets neither a test event nor a delivery that was sent before.
     admin.patch(&path, &json!({"status": "disabled"})).await;
     for at in ["test".to_owned(), format!("deliveries/{}/resend", queued["delivery_id"].as_str().unwrap())] {
         let refused = manage::Reply::of(admin.post(&format!("{path}/{at}"), &json!({})).await).await;
@@ -68,6 +69,7 @@ async fn a_failed_delivery_is_sent_again(engine: Engine) {
     let ids: Vec<String> = receiver.got().iter().map(|got| got.header("webhook-id").to_owned()).collect();
     assert_eq!(ids, [failed["delivery_id"].as_str().unwrap(); 3]);
     let other = webhook(&admin, "acme", &receiver, json!({})).await;
+    // Under the path of another webhook the delivery is not found.
     let foreign = resend.replace(id(&hook), id(&other));
     problem(&manage::Reply::to(admin.request(Method::POST, &foreign)).await, 404, "not-found");
     app.stop().await;

@@ -11,8 +11,8 @@ on_both_engines!(
     patterns_select_events,
     a_refused_change_queues_no_event,
     a_long_event_is_shortened,
-    a_failed_webhook_is_not_reported_by_webhooks,
-    checkpoints_go_to_webhooks_that_name_them,
+    webhooks_report_a_disabled_webhook_but_no_failed_delivery,
+    checkpoints_go_only_to_webhooks_that_subscribe_to_them,
 );
 
 async fn a_workspace_gets_its_own_events_and_the_platform_gets_all(engine: Engine) {
@@ -114,7 +114,7 @@ async fn a_long_event_is_shortened(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_failed_webhook_is_not_reported_by_webhooks(engine: Engine) {
+async fn webhooks_report_a_disabled_webhook_but_no_failed_delivery(engine: Engine) {
     let app = started(engine).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -122,6 +122,7 @@ async fn a_failed_webhook_is_not_reported_by_webhooks(engine: Engine) {
     let watching = webhook(&admin, "platform", &good, json!({"events": ["*"]})).await;
     let gone = Receiver::start(Reply::status(410));
     webhook(&admin, "acme", &gone, json!({})).await;
+    // The first run disables the webhook, and the second sends the event about that.
     worker(&app).run_once().await.unwrap();
     worker(&app).run_once().await.unwrap();
     let mut types = good.types();
@@ -133,7 +134,7 @@ async fn a_failed_webhook_is_not_reported_by_webhooks(engine: Engine) {
     app.stop().await;
 }
 
-async fn checkpoints_go_to_webhooks_that_name_them(engine: Engine) {
+async fn checkpoints_go_only_to_webhooks_that_subscribe_to_them(engine: Engine) {
     let app = started(engine).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;

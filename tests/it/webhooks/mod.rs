@@ -1,4 +1,4 @@
-//! What the delivery worker sends to webhooks. The receiver is on this machine.
+//! What the delivery worker sends to webhooks, and the deliveries in the API. The receivers are on this machine.
 
 mod addresses;
 mod database_failure;
@@ -31,14 +31,14 @@ fn worker(app: &TestApp) -> Arc<Worker> {
     Arc::clone(&app.worker)
 }
 
-/// Makes a webhook of a workspace to this receiver. `more` has its members other than the URL.
+/// Creates a webhook of a workspace that sends to this receiver. `more` has the members other than the URL.
 async fn webhook(admin: &Administrator<'_>, workspace: &str, receiver: &Receiver, more: Value) -> Value {
     let mut body = json!({"url": receiver.url("127.0.0.1")});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     admin.create(&format!("/v1/workspaces/{workspace}/webhooks"), &body).await
 }
 
-/// Makes a webhook of a workspace to this URL.
+/// Creates a webhook of a workspace that sends to this URL.
 async fn webhook_to(admin: &Administrator<'_>, workspace: &str, url: &str) -> Value {
     admin.create(&format!("/v1/workspaces/{workspace}/webhooks"), &json!({"url": url})).await
 }

@@ -81,6 +81,7 @@ impl Receiver {
         Self { address, got, reply }
     }
 
+    /// From now on the receiver gives every request this answer.
     pub(super) fn answers(&self, reply: Reply) {
         *self.reply.lock().unwrap() = reply;
     }
@@ -89,12 +90,12 @@ impl Receiver {
         format!("http://{host}:{}/in?token=s3cret", self.address.port())
     }
 
-    /// What it got, oldest first.
+    /// The requests that the receiver got, oldest first.
     pub(super) fn got(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
     }
 
-    /// The types of the events it got.
+    /// The types of the events that the receiver got.
     pub(super) fn types(&self) -> Vec<String> {
         self.got().iter().map(|got| got.json()["type"].as_str().unwrap().to_owned()).collect()
     }

@@ -90,7 +90,8 @@ async fn old_and_new_keys_sign_for_a_day(engine: Engine) {
     app.stop().await;
 }
 
-/// An app with a receiver that answers `reply`, after the first attempt.
+/// An app after its first attempt to send to a receiver that answers `reply`. Returns the app, the receiver, the webhook, and
+/// the client of the administrator, with which a test gets a new token after it has moved the clock.
 async fn tried(engine: Engine, reply: Reply) -> (TestApp, Receiver, Value, Credentials) {
     let (app, receiver) = (started(engine).await, Receiver::start(reply));
     let admin = app.administrator().await;
@@ -122,8 +123,10 @@ async fn a_request_is_repeated_after_each_failing_status(engine: Engine) {
         assert_eq!((queued.attempts, queued.last_status, queued.sent_at), (1, Some(status), None));
         assert!(queued.last_error.as_ref().unwrap().contains(error), "{queued:?}");
         let wait = queued.next_attempt_at - START;
+        // Up to a minute is added at random (`src/delivery/schedule.rs`).
         assert!((earliest..=earliest + 61).contains(&wait), "{status}: {wait}");
         // The next attempt sends the same request, signed with its own time.
+        // A 200 is a success, even if its body is too large to be read.
         receiver.answers(Reply::Status(200, "", "x".repeat(10_000_000)));
         app.clock.advance(wait);
         worker(&app).run_once().await.unwrap();
@@ -168,6 +171,7 @@ async fn five_days_of_failures_disable_a_webhook(engine: Engine) {
         ("viewer@acme.example", json!([{"role": "workspace_viewer", "workspace_id": "acme"}])),
         ("platform@acme.example", json!([{"role": "platform_admin"}])),
     ] {
+        // Only a caller with the permissions of a role may give it.
         let all = app.administrator_as(&admin.client, "mintmark:manage mintmark:introspect").await;
         all.create("/v1/operators", &json!({"email": email, "name": "Name", "roles": roles})).await;
     }
@@ -218,6 +222,7 @@ async fn five_days_of_failures_disable_a_webhook(engine: Engine) {
 async fn a_success_during_a_request_that_fails_keeps_the_webhook(engine: Engine) {
     let (app, receiver, hook, client) = tried(engine, Reply::status(500)).await;
     let mut session = app.database.session().await;
+    // Only the delivery that is created below is sent.
     session.execute("UPDATE deliveries SET sent_at = 1").await;
     app.clock.advance(5 * 86_400);
     let admin = app.administrator_as(&client, "mintmark:manage").await;

@@ -10,23 +10,23 @@ on_both_engines!(
     a_revocation_asks_to_read_the_list_again,
     changes_within_a_second_are_one_event,
     changes_by_a_job_and_by_a_group_of_tokens_are_announced_too,
-    the_event_goes_to_every_webhook_that_names_it,
+    the_event_goes_to_every_webhook_that_subscribes_to_it,
 );
 
-const NAMED: &str = "status_list.changed";
+const EVENT: &str = "status_list.changed";
 
 async fn a_revocation_asks_to_read_the_list_again(engine: Engine) {
     let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(200)));
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
-    let hook = webhook(&admin, "acme", &receiver, json!({"events": [NAMED]})).await;
+    let hook = webhook(&admin, "acme", &receiver, json!({"events": [EVENT]})).await;
     let (client, _) = admin.client("acme", json!({"permissions": ["mintmark:read"]})).await;
     let tokens = format!("/v1/api-clients/{}/access-tokens", client.client_id);
     let token = admin.create(&tokens, &json!({})).await;
     assert_eq!(deliveries(&app, &hook).await.len(), 0, "a new token changes no list");
     assert_eq!(admin.delete(&format!("{tokens}/{}", token["jti"].as_str().unwrap())).await.status(), 204);
     let queued = &deliveries(&app, &hook).await[0];
-    assert_eq!((queued.kind.as_str(), queued.next_attempt_at), (NAMED, START + 2));
+    assert_eq!((queued.kind.as_str(), queued.next_attempt_at), (EVENT, START + 2));
     let worker = worker(&app);
     app.clock.advance_millis(1_999);
     assert_eq!(
@@ -38,7 +38,7 @@ async fn a_revocation_asks_to_read_the_list_again(engine: Engine) {
     assert_eq!(worker.run_once().await.unwrap(), 1);
     let body = receiver.got()[0].json();
     let uri = body["data"]["uri"].as_str().unwrap();
-    assert_eq!(body["type"], NAMED);
+    assert_eq!(body["type"], EVENT);
     assert_eq!(body["data"]["changed_at"], "2026-09-21T14:13:21Z", "`changed_at` is the end of the second");
     assert_eq!(body["data"].as_object().unwrap().len(), 2);
     let list = app.http.get(uri).send().await.unwrap();
@@ -50,7 +50,7 @@ async fn changes_within_a_second_are_one_event(engine: Engine) {
     let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(200)));
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
-    let hook = webhook(&admin, "acme", &receiver, json!({"events": [NAMED]})).await;
+    let hook = webhook(&admin, "acme", &receiver, json!({"events": [EVENT]})).await;
     let (client, _) = admin.client("acme", json!({"permissions": ["mintmark:read"]})).await;
     let tokens = format!("/v1/api-clients/{}/access-tokens", client.client_id);
     for millis in [400, 400, 400] {
@@ -74,7 +74,7 @@ async fn changes_by_a_job_and_by_a_group_of_tokens_are_announced_too(engine: Eng
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
     admin.product("gst", json!({})).await;
-    let hook = webhook(&admin, "acme", &receiver, json!({"events": [NAMED]})).await;
+    let hook = webhook(&admin, "acme", &receiver, json!({"events": [EVENT]})).await;
     let count = async || deliveries(&app, &hook).await.len();
     let replaced = json!({"products": ["gst"], "active_tokens": "replace"});
     let (client, record) = admin.client("acme", replaced).await;
@@ -93,13 +93,13 @@ async fn changes_by_a_job_and_by_a_group_of_tokens_are_announced_too(engine: Eng
     app.stop().await;
 }
 
-async fn the_event_goes_to_every_webhook_that_names_it(engine: Engine) {
+async fn the_event_goes_to_every_webhook_that_subscribes_to_it(engine: Engine) {
     let app = started(engine).await;
     let admin = app.administrator().await;
     let receiver = Receiver::start(Reply::status(200));
     let mut hooks = Vec::new();
     for (workspace, events) in [
-        ("acme", json!([NAMED])),
+        ("acme", json!([EVENT])),
         ("other", json!(["status_list.*"])),
         ("third", json!(["*"])),
         ("fourth", json!(null)),
@@ -114,7 +114,7 @@ async fn the_event_goes_to_every_webhook_that_names_it(engine: Engine) {
     admin.delete(&format!("{tokens}/{}", token["jti"].as_str().unwrap())).await;
     for (hook, expected) in hooks.iter().zip([1, 1, 1, 0, 0]) {
         let queued = deliveries(&app, hook).await;
-        assert_eq!(queued.iter().filter(|queued| queued.kind == NAMED).count(), expected, "{hook}");
+        assert_eq!(queued.iter().filter(|queued| queued.kind == EVENT).count(), expected, "{hook}");
     }
     app.stop().await;
 }

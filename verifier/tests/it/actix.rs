@@ -1,4 +1,4 @@
-//! The extractor in a real server, with requests over a socket that no client library would send.
+//! The extractor in a real server. The requests are written to a socket, since no client library would send some of them.
 
 use crate::support::{
     AUDIENCE, FakeIssuer, LIST, TestClock, builder, good_claims, keys, list_claims, slots, with,
@@ -82,7 +82,7 @@ fn field(response: &str, name: &str) -> Option<String> {
     })
 }
 
-/// Status, `WWW-Authenticate` and body of that answer.
+/// Status, `WWW-Authenticate` and body of the answer to a GET with these header lines.
 async fn get(server: SocketAddr, path: &str, headers: &[&str]) -> (u16, Option<String>, String) {
     let response = ask(server, path, headers).await;
     let (_, body) = response.split_once("\r\n\r\n").unwrap();
@@ -105,7 +105,7 @@ async fn a_good_token_reaches_the_handler() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_bearer_token_gets_the_scheme_only() {
+async fn a_request_without_a_bearer_token_gets_a_challenge_without_an_error() {
     let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
     let token = keys().es256.token(&good_claims());
     let challenge = format!("Bearer realm=\"{AUDIENCE}\"");
@@ -184,7 +184,7 @@ async fn a_missing_product_is_forbidden_and_named() {
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_checked_gets_503() {
+async fn a_token_whose_key_cannot_be_fetched_gets_503_with_retry_after() {
     let issuer = FakeIssuer::new();
     issuer.set_down(true);
     let server = serve(Some(builder(&issuer, &TestClock::new()).build().unwrap()));

@@ -29,7 +29,7 @@ fn serve_heads(
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let lines = lines.map(|line| line.unwrap_or_default().to_lowercase());
             let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
-            // The client may close the connection early, as one of the tests expects.
+            // The client may close the connection early, as in `an_endless_answer_is_cut_off`.
             let _ = respond(&own, &head.join("\n"), &mut stream);
         }
     });
@@ -142,7 +142,7 @@ async fn an_answer_as_long_as_the_limit_is_read() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_named_in_the_error() {
+async fn a_refused_connection_is_named_in_the_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

@@ -22,10 +22,11 @@ fn token_of(key: &TestKey) -> String {
     key.token(&with(good_claims(), "exp", json!(NOW + 1_000_000)))
 }
 
-fn cached_for(seconds: &str) -> Fetched {
+/// The usual key set, with this `Cache-Control`.
+fn key_set(cache_control: &str) -> Fetched {
     let jwks: Vec<_> = keys().published().iter().map(|key| &key.jwk).collect();
     let body = json!({"keys": jwks}).to_string().into_bytes();
-    Fetched { status: 200, cache_control: Some(seconds.to_owned()), body, ..Fetched::default() }
+    Fetched { status: 200, cache_control: Some(cache_control.to_owned()), body, ..Fetched::default() }
 }
 
 #[tokio::test]
@@ -81,7 +82,7 @@ async fn the_set_is_refreshed_at_its_max_age() {
         (Some("max-age=60"), 0, 60),
         (Some("public, Max-Age=\"90\", must-revalidate"), 0, 90),
         (Some("max-age=120"), 100, 20),
-        // Not more often than the rate limit allows, and not later than `max_stale`.
+        // The set is refreshed neither more often than the rate limit allows, nor later than `max_stale`.
         (Some("no-store"), 0, 10),
         (Some("max-age=0"), 0, 10),
         (Some("max-age=soon"), 0, 10),
@@ -89,7 +90,7 @@ async fn the_set_is_refreshed_at_its_max_age() {
         (Some("private"), 0, 300),
     ] {
         let (issuer, clock, verifier) = set_up();
-        let mut answer = cached_for("");
+        let mut answer = key_set("");
         (answer.cache_control, answer.age_seconds) = (cache_control.map(str::to_owned), age);
         issuer.respond(JWKS_URI, answer);
         let token = token_of(&keys().es256);
@@ -159,7 +160,7 @@ async fn after_a_broken_answer_the_last_set_is_kept() {
     let other = TestKey::es256("es256-key");
     let twins = json!({"keys": [keys().es256.jwk, other.jwk]}).to_string();
     let too_long = format!("{}{}", " ".repeat(MAX_BODY_BYTES), json!({"keys": []}));
-    let status = |status| Fetched { status, ..cached_for("max-age=60") };
+    let status = |status| Fetched { status, ..key_set("max-age=60") };
     let body = |body: String| Fetched { status: 200, body: body.into(), ..Fetched::default() };
     for (name, answer) in [
         ("two keys of one kid", body(twins)),
@@ -183,7 +184,7 @@ async fn after_a_broken_answer_the_last_set_is_kept() {
 }
 
 #[tokio::test]
-async fn metadata_is_accepted_only_from_its_own_issuer_over_https() {
+async fn metadata_must_name_this_issuer_and_keys_over_https() {
     let metadata = |issuer: &str, jwks_uri: &str| json!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string();
     let slash = format!("{ISSUER}/");
     for (name, body) in [
@@ -230,7 +231,7 @@ async fn a_moved_set_is_found_again() {
     let token = token_of(&keys().es256);
     verifier.verify(&token).await.unwrap();
     let moved = "https://tokens.example.com/keys";
-    issuer.respond(moved, cached_for("max-age=60"));
+    issuer.respond(moved, key_set("max-age=60"));
     issuer.answer(METADATA, json!({"issuer": ISSUER, "jwks_uri": moved}).to_string());
     issuer.respond(JWKS_URI, Fetched { status: 404, ..Fetched::default() });
     clock.advance(300);
@@ -249,7 +250,7 @@ async fn metadata_is_no_older_than_keys_may_be() {
         METADATA,
         json!({"issuer": ISSUER, "jwks_uri": "https://tokens.example.com/keys"}).to_string(),
     );
-    issuer.respond("https://tokens.example.com/keys", cached_for("max-age=60"));
+    issuer.respond("https://tokens.example.com/keys", key_set("max-age=60"));
     for asked in [3, 5] {
         clock.advance(500);
         verifier.refresh().await.unwrap();
@@ -315,7 +316,7 @@ async fn a_cancelled_fetch_blocks_no_other_caller() {
 #[tokio::test]
 async fn time_spent_in_a_cache_on_the_way_counts() {
     let (issuer, clock, verifier) = set_up();
-    issuer.respond(JWKS_URI, Fetched { age_seconds: 400, ..cached_for("max-age=500") });
+    issuer.respond(JWKS_URI, Fetched { age_seconds: 400, ..key_set("max-age=500") });
     let token = token_of(&keys().es256);
     verifier.verify(&token).await.unwrap();
     issuer.set_down(true);
@@ -340,7 +341,7 @@ async fn a_kid_may_have_128_characters() {
     let longest = TestKey::es256("k".repeat(128).leak());
     issuer.publish(&[&longest]);
     verifier.verify(&token_of(&longest)).await.unwrap();
-    // Others cannot be the kid of a key, so they cause no fetch.
+    // Other kids cannot belong to a key, so they cause no fetch.
     clock.advance(60);
     for kid in ["k".repeat(129), "k".repeat(130), String::new(), "k k".to_owned()] {
         let header = with(longest.header(), "kid", json!(kid));

@@ -37,7 +37,7 @@ fn only_public_signature_keys_bound_to_an_algorithm_are_used() {
         ("K1", "an RSA key with p", rs, set(rs, "p", json!("AQAB"))),
         ("K1", "a key with k", ed, set(ed, "k", json!("AQAB"))),
         ("K3", "x too short", es, set(es, "x", json!(b64([1; 31])))),
-        ("K3", "a point cut in two elsewhere", es, with(set(es, "x", x_short), "y", y_long)),
+        ("K3", "a point split after 31 bytes", es, with(set(es, "x", x_short), "y", y_long)),
         ("K3", "x too long", ed, set(ed, "x", json!(b64([1; 33])))),
         ("K3", "x with '='", es, set(es, "x", json!(format!("{}=", es.jwk["x"].as_str().unwrap())))),
         ("K3", "without y", es, without(es.jwk.clone(), "y")),
@@ -93,7 +93,7 @@ fn a_point_off_the_curve_verifies_nothing() {
 }
 
 #[test]
-fn an_ambiguous_or_broken_set_is_refused_whole() {
+fn an_ambiguous_or_broken_set_is_refused_as_a_whole() {
     let key = &keys().es256.jwk;
     let twin = with(keys().eddsa.jwk.clone(), "kid", key["kid"].clone());
     assert_eq!(set_of(&[key.clone(), twin]).err(), Some(KeySetError::DuplicateKid));

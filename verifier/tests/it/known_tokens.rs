@@ -16,6 +16,7 @@ fn set_up() -> (FakeIssuer, TestClock, Verifier) {
     (issuer, clock, verifier)
 }
 
+/// A token with this number in its `jti`.
 fn numbered(n: usize) -> String {
     keys().eddsa.token(&with(good_claims(), "jti", json!(format!("j{n}"))))
 }
@@ -40,17 +41,17 @@ async fn a_repeated_token_is_remembered_with_its_own_claims() {
 }
 
 #[tokio::test]
-async fn a_token_first_verified_from_the_cache_is_remembered_too() {
+async fn a_token_first_verified_by_verify_cached_is_remembered_too() {
     let (_, _, verifier) = set_up();
     claims(&verifier, &numbered(0)).await;
     let first = verifier.verify_cached(&numbered(1)).unwrap();
     let again = numbered(1);
-    // EdDSA is deterministic, so this is the same token.
+    // EdDSA is deterministic, so `again` is the same token.
     assert!(Arc::ptr_eq(&first, &claims(&verifier, &again).await));
 }
 
 #[tokio::test]
-async fn a_token_that_differs_in_one_character_is_another() {
+async fn a_token_that_differs_in_one_character_is_refused() {
     let (_, _, verifier) = set_up();
     let good = numbered(0);
     claims(&verifier, &good).await;
@@ -66,6 +67,7 @@ async fn a_token_that_differs_in_one_character_is_another() {
 #[tokio::test]
 async fn no_more_tokens_than_the_limit_are_remembered() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
+    // The hash of a token selects its eight places, so some of a hundred places may stay empty.
     for (limit, at_least) in [(0, 0), (1, 1), (3, 3), (100, 60)] {
         let verifier = builder(&issuer, &clock).remember_tokens(limit).build().unwrap();
         let tokens: Vec<_> = (0..200).map(numbered).collect();
@@ -242,7 +244,7 @@ async fn a_refused_token_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn many_callers_with_many_tokens_each_get_their_own() {
+async fn many_callers_with_many_tokens_each_get_their_own_claims() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = Arc::new(builder(&issuer, &clock).remember_tokens(16).build().unwrap());
     let tokens = (0..400).map(|n| numbered(n % 40));

@@ -31,7 +31,7 @@ async fn every_algorithm_is_accepted_in_every_form_of_expiry() {
         for (form, token, exp) in [
             ("expiring", key.token(&good_claims()), Some(NOW + 3600)),
             ("far", far(FAR_EXP), Some(7_258_118_400)),
-            // Every instant from the far one on: an issuer of another version may write another.
+            // Every `exp` from `FAR_EXP` on is accepted, because another version of the issuer may write a later one.
             ("far, one second later", far(FAR_EXP + 1), Some(FAR_EXP + 1)),
             ("far, as earlier versions wrote it", far(LAST_DATE), Some(253_402_300_799)),
             ("omit", key.token_with(&jwt, &omit), None),
@@ -63,11 +63,11 @@ async fn unusual_tokens_that_are_valid_are_accepted() {
         ("the last second", claim("exp", json!(NOW + 1))),
         ("issued this second", claim("iat", json!(NOW))),
         ("valid from this second", claim("nbf", json!(NOW))),
-        ("a far exp without the claim is an expiring token", claim("exp", json!(FAR_EXP))),
+        ("a far exp without never_expires, which is an expiring token", claim("exp", json!(FAR_EXP))),
         ("several audiences, one of them this one", claim("aud", json!(["https://other", AUDIENCE]))),
         ("an audience in an array of one", claim("aud", json!([AUDIENCE]))),
         ("no products", claim("products", json!([]))),
-        ("never_expires false is what absence means", claim("never_expires", json!(false))),
+        ("never_expires false, as if it were absent", claim("never_expires", json!(false))),
         ("bound to a certificate", claim("cnf", json!({"x5t#S256": "t"}))),
         ("bound to a DPoP key", claim("cnf", json!({"jkt": "k"}))),
         ("white space in the JSON", key.token_of(key.header().to_string(), format!(" {}\n", claims()))),
@@ -115,7 +115,7 @@ async fn products_are_required_by_the_verifier_or_by_the_call() {
     assert_eq!(vat.verify(&token).await.err(), missing);
 }
 
-/// The issuer may see a token that a replica with a faster clock has just issued. The end keeps its own leeway.
+/// The issuer may see a token that a replica with a faster clock has just issued. For `exp` the leeway of the builder applies.
 #[test]
 fn the_issuers_own_checks_may_take_a_token_before_its_start() {
     let key = &keys().es256;
@@ -203,16 +203,16 @@ fn the_limits_of_the_settings_are_accepted() {
 async fn a_token_may_have_16_kib() {
     let verifier = permissive();
     let key = &keys().eddsa;
-    // base64url writes 3 bytes as 4 characters, or 2 as 3, so padding of both parts together reaches every length.
-    let padded = |header: usize, claim: usize| {
+    // base64url writes 3 bytes as 4 characters, and 2 as 3, so some lengths are reached only with filler in both parts.
+    let with_filler = |header: usize, claim: usize| {
         let head = with(key.header(), "x", json!("h".repeat(header)));
         key.token_with(&head, &with(good_claims(), "x", json!("c".repeat(claim))))
     };
     let fits = |limit: usize| {
-        let claim = (limit - padded(0, 0).len()) * 3 / 4 - 3;
+        let claim = (limit - with_filler(0, 0).len()) * 3 / 4 - 3;
         (0..3)
             .flat_map(|header| (claim..claim + 6).map(move |claim| (header, claim)))
-            .map(|(header, claim)| padded(header, claim))
+            .map(|(header, claim)| with_filler(header, claim))
             .find(|token| token.len() == limit)
             .unwrap()
     };
@@ -220,7 +220,7 @@ async fn a_token_may_have_16_kib() {
     let claims = verifier.verify(&longest).await.unwrap();
     assert!(
         Arc::ptr_eq(&claims, &verifier.verify(&longest).await.unwrap()),
-        "it is remembered like any other"
+        "the longest token is remembered like any other"
     );
     let too_long = VerifyError::Malformed("it is longer than 16 KiB");
     assert_eq!(verifier.verify(&fits(16_385)).await.unwrap_err(), too_long);

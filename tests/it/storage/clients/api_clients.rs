@@ -18,7 +18,7 @@ on_both_engines!(
     a_client_is_stored_with_all_members,
     a_client_is_read_with_its_live_secrets,
     a_reach_ends_at_its_workspace,
-    a_client_needs_its_workspace_and_products_and_a_unique_id,
+    a_client_needs_its_workspace_and_products_and_a_unique_id_and_ordinal,
     a_client_is_changed_under_its_lock,
     products_are_granted_and_removed,
     deleting_a_client_deletes_its_secrets_and_grants,
@@ -28,7 +28,7 @@ on_both_engines!(
     the_first_manager_is_the_oldest,
     the_ids_of_all_clients_are_listed,
     the_slot_and_the_mode_of_active_tokens_are_changed_too,
-    clients_are_found_by_workspace_and_workspaces_by_client,
+    clients_are_found_by_workspace_and_workspaces_by_client_or_outdated_slots,
     clients_that_may_have_tokens_of_an_algorithm_are_listed,
     expired_clients_are_listed_until_their_slots_are_suspended,
     clients_without_a_slot_are_listed,
@@ -117,7 +117,7 @@ async fn a_reach_ends_at_its_workspace(engine: Engine) {
     assert_eq!(list(&other, Some("acme")).await, 0, "naming another workspace does not widen the reach");
 }
 
-async fn a_client_needs_its_workspace_and_products_and_a_unique_id(engine: Engine) {
+async fn a_client_needs_its_workspace_and_products_and_a_unique_id_and_ordinal(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let without_workspace = ApiClient { workspace_id: "none".to_owned(), ..client("cl_2") };
     let without_product = ApiClient { products: vec!["none".to_owned()], ..client("cl_2") };
@@ -302,7 +302,7 @@ async fn the_slot_and_the_mode_of_active_tokens_are_changed_too(engine: Engine) 
     }
 }
 
-async fn clients_are_found_by_workspace_and_workspaces_by_client(engine: Engine) {
+async fn clients_are_found_by_workspace_and_workspaces_by_client_or_outdated_slots(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let elsewhere = ApiClient { workspace_id: "other".to_owned(), ..client("cl_0") };
     for (other, ordinal) in [(client("cl_a"), "0002"), (client("cl_B"), "0003"), (elsewhere, "0004")] {
@@ -316,8 +316,8 @@ async fn clients_are_found_by_workspace_and_workspaces_by_client(engine: Engine)
         found(&storage, "cl_a").await
     );
     assert_eq!(change!(storage, tx => tx.lock_client_unless_held("cl_9")), None);
-    // The slots are outdated if a workspace is suspended and the slots of a client do not show it, or if the slots of a client
-    // show it and the workspace is active.
+    // The slots of a client are outdated if they do not show that its workspace is suspended. They are also outdated if they
+    // show a suspension, but the workspace is active, and the client itself is neither disabled nor expired.
     let left = async || storage.workspaces_with_outdated_slots(NOW).await.unwrap();
     let marked = async |client_id: &str, slots_suspended_at: Option<i64>| {
         let client = ApiClient { slots_suspended_at, ..found(&storage, client_id).await };
@@ -396,7 +396,7 @@ async fn expired_clients_are_listed_until_their_slots_are_suspended(engine: Engi
     for (client_id, ordinal, expires_at, slots_suspended_at) in [
         ("cl_a", "0002", Some(NOW + 10), None),
         ("cl_B", "0003", Some(NOW + 5), None),
-        ("cl_said", "0004", Some(NOW + 5), Some(NOW + 6)),
+        ("cl_shown", "0004", Some(NOW + 5), Some(NOW + 6)),
         ("cl_never", "0005", None, None),
     ] {
         let other = ApiClient { expires_at, slots_suspended_at, ..client(client_id) };

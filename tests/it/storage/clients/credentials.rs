@@ -11,7 +11,7 @@ on_both_engines!(
     one_read_returns_everything,
     an_unknown_client_is_read_with_the_counter_too,
     uncommitted_changes_are_not_seen,
-    every_read_is_of_one_state,
+    every_read_sees_one_state_of_the_database,
 );
 
 async fn one_read_returns_everything(engine: Engine) {
@@ -65,7 +65,7 @@ async fn uncommitted_changes_are_not_seen(engine: Engine) {
 }
 
 /// Each commit adds a secret and raises the counter by one, so in every state of the database the two numbers agree.
-async fn every_read_is_of_one_state(engine: Engine) {
+async fn every_read_sees_one_state_of_the_database(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let reader = database.open().await;
     let writing = async {
@@ -96,7 +96,7 @@ async fn every_read_is_of_one_state(engine: Engine) {
 /// The cost of the first read of a client id does not reveal whether there is such a client. Tested on PostgreSQL, whose
 /// statements run on the thread of the caller; the code is the same for both engines.
 #[tokio::test]
-async fn an_unknown_client_takes_the_same_statements() {
+async fn an_unknown_client_takes_as_many_statements_as_a_known_one() {
     let (_database, storage) = stocked(Engine::Postgres).await;
     let mut counts = Vec::new();
     for client_id in ["cl_1", "cl_9"] {

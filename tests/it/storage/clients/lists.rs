@@ -1,5 +1,5 @@
-//! Lists of API clients: each filter alone and all together, each order from page to page, counts, and how many statements
-//! a page takes.
+//! Lists of API clients: each filter alone and all together, each order from page to page, counts, the indexes that are read,
+//! and how many statements a page takes. Also the last uses and the names that lists show.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ use crate::support::{Engine, Statements, on_both_engines};
 on_both_engines!(
     each_filter_narrows_the_list,
     every_order_is_stable_from_page_to_page,
-    all_pages_are_counted,
+    the_total_counts_all_pages_and_is_read_only_on_request,
     a_filter_finds_the_same_clients_whether_few_or_many_pass_it,
-    a_page_is_read_from_an_index_in_its_order,
+    pages_by_label_end_and_last_use_are_read_from_an_index_without_sorting,
     uses_of_earlier_versions_are_taken_over,
     clients_are_found_by_id_within_reach,
     the_last_use_outlives_the_secret,
@@ -163,7 +163,7 @@ async fn every_order_is_stable_from_page_to_page(engine: Engine) {
     }
 }
 
-/// The ids that the pages of a workspace, or of all workspaces, must show: found without an index, by sorting all clients here.
+/// The ids that the pages of a workspace, or of all workspaces, must show. This filters and sorts `clients` in memory.
 fn expected(
     clients: &[(ApiClient, i64)],
     workspace: Option<&str>,
@@ -201,7 +201,8 @@ async fn a_filter_finds_the_same_clients_whether_few_or_many_pass_it(engine: Eng
     let mut clients = vec![(client("cl_1"), -1)];
     let mut tx = storage.begin().await.unwrap();
     // If at most 1,000 clients pass a filter, the storage finds all of them and then sorts them. Otherwise it reads all clients
-    // in the order of the list. More than 1,000 pass `plant` and `gst`, fewer pass `rare`, `e-invoicing` and `disabled`.
+    // in the order of the list. More than 1,000 clients pass each of the filters `plant`, `gst` and `active`. Fewer pass each
+    // of `rare`, `e-invoicing` and `disabled`.
     for number in 0..1_300_i64 {
         let few = number % 13 == 0;
         let made = ApiClient {
@@ -254,7 +255,7 @@ async fn a_filter_finds_the_same_clients_whether_few_or_many_pass_it(engine: Eng
                 let sort = ClientSort { by, descending };
                 let expected = expected(&clients, workspace, &filter, sort);
                 let (mut after, mut seen) = (None, 0);
-                // The two ways of searching differ in the first pages.
+                // A difference between the two ways of searching would show on the first pages.
                 for expected_page in expected.chunks(70).take(3) {
                     let page = Page { count, ..page(70, after.as_deref()) };
                     let found = storage
@@ -281,7 +282,7 @@ async fn a_filter_finds_the_same_clients_whether_few_or_many_pass_it(engine: Eng
     }
 }
 
-async fn a_page_is_read_from_an_index_in_its_order(engine: Engine) {
+async fn pages_by_label_end_and_last_use_are_read_from_an_index_without_sorting(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
     for number in 0..2_000 {
@@ -304,6 +305,7 @@ async fn a_page_is_read_from_an_index_in_its_order(engine: Engine) {
         (None, ALL(), ClientOrder::ExpiresAt, "api_clients_all_by_end"),
         (None, ALL(), ClientOrder::LastUsedAt, "client_uses_order"),
     ] {
+        // The last of these pages begins after the client with the ordinal 100500, whose key in the order of the list is 9.
         for (descending, after) in [(false, None), (true, None), (false, Some("100500:9"))] {
             let sort = ClientSort { by, descending };
             let plan = storage.plan_of_clients(workspace, &filter, sort, &page(50, after)).await.unwrap();
@@ -355,7 +357,7 @@ async fn uses_of_earlier_versions_are_taken_over(engine: Engine) {
     assert_eq!(session.number(same).await, 2);
 }
 
-async fn all_pages_are_counted(engine: Engine) {
+async fn the_total_counts_all_pages_and_is_read_only_on_request(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for number in 2..6 {
         insert(&storage, number, &client(&format!("cl_{number}"))).await;
@@ -464,7 +466,7 @@ async fn a_page_takes_the_same_statements_however_many_clients_it_has() {
 }
 
 #[tokio::test]
-async fn the_grants_of_a_client_are_one_statement_however_many_there_are() {
+async fn products_are_locked_granted_and_removed_by_one_statement_each() {
     let (_database, storage) = stocked(Engine::Postgres).await;
     let codes: Vec<String> = (0..30).map(|number| format!("p{number:02}")).collect();
     for code in &codes {

@@ -1,4 +1,4 @@
-//! Client secrets.
+//! Client secrets: stored, counted, expired and deleted, and when they were last used.
 
 use mintmark::model::reach::Reach;
 use mintmark::model::secret::ClientSecret;
@@ -11,10 +11,10 @@ on_both_engines!(
     a_secret_is_stored_with_all_members,
     a_secret_needs_its_client_and_a_unique_id,
     the_other_secrets_expire_but_never_later_than_before,
-    one_secret_is_removed,
+    a_secret_is_deleted_once_and_only_for_its_client,
     secrets_that_expire_soon_are_counted,
-    expired_secrets_are_removed,
-    uses_only_move_forward_and_change_nothing_else,
+    expired_secrets_of_a_client_are_deleted,
+    last_uses_only_move_forward_and_change_nothing_else,
     last_uses_written_by_two_processes_do_not_deadlock,
 );
 
@@ -41,7 +41,7 @@ async fn a_secret_is_stored_with_all_members(engine: Engine) {
     };
     change!(storage, tx => tx.insert_secret(&full));
     assert!(change!(storage, tx => tx.secrets_with_ids(&["s0", "s9"])) == [full.clone()]);
-    // Oldest first, which is the order of their ids; expired secrets are included.
+    // Secrets come oldest first, which is the order of their ids. Expired secrets are included.
     assert!(secrets(&storage, "cl_1").await == [full, secret("s1", "cl_1")]);
     assert!(secrets(&storage, "cl_9").await.is_empty());
 }
@@ -68,7 +68,7 @@ async fn the_other_secrets_expire_but_never_later_than_before(engine: Engine) {
     assert_eq!(secrets(&storage, "cl_2").await[0].expires_at, None);
 }
 
-async fn one_secret_is_removed(engine: Engine) {
+async fn a_secret_is_deleted_once_and_only_for_its_client(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
     assert!(!change!(storage, tx => tx.delete_secret("cl_2", "s1")), "the secret belongs to another client");
@@ -77,7 +77,7 @@ async fn one_secret_is_removed(engine: Engine) {
     assert!(secrets(&storage, "cl_1").await.is_empty());
 }
 
-async fn expired_secrets_are_removed(engine: Engine) {
+async fn expired_secrets_of_a_client_are_deleted(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (id, end) in [("s2", NOW + 10), ("s3", NOW + 11)] {
         change!(storage, tx => tx.insert_secret(&ClientSecret { expires_at: Some(end), ..secret(id, "cl_1") }));
@@ -88,7 +88,7 @@ async fn expired_secrets_are_removed(engine: Engine) {
     assert_eq!(left, ["s1", "s3"]);
 }
 
-async fn uses_only_move_forward_and_change_nothing_else(engine: Engine) {
+async fn last_uses_only_move_forward_and_change_nothing_else(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let seq = storage.change_seq().await.unwrap();
     let used = async || secrets(&storage, "cl_1").await[0].last_used_at;

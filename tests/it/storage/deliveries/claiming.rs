@@ -140,7 +140,7 @@ async fn a_setup_link_is_kept_only_while_its_mail_waits(engine: Engine) {
         change!(storage, tx => tx.drop_setup_link_mails("o1"));
         assert!(
             change!(storage, tx => tx.finish_delivery(&claimed, next, &Report::default())),
-            "it was being sent, so it was not dropped"
+            "the mail was being sent, so it was not dropped"
         );
     }
     let other = NewDelivery { about_id: "o2".to_owned(), ..link("d5") };

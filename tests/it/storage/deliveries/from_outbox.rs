@@ -1,13 +1,13 @@
-//! Mails that earlier versions queued in the table `outbox` and did not send are moved to `deliveries`.
+//! A migration moves unsent mails of earlier versions from the table `outbox` to `deliveries`.
 
 use crate::storage::samples::stocked;
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(mails_of_the_last_week_are_sent_and_older_ones_are_dropped);
+on_both_engines!(mails_of_the_last_week_are_moved_and_older_ones_are_dropped);
 
 const DAY: i64 = 86_400;
 
-async fn mails_of_the_last_week_are_sent_and_older_ones_are_dropped(engine: Engine) {
+async fn mails_of_the_last_week_are_moved_and_older_ones_are_dropped(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     storage.close().await;
     let mut session = database.session().await;

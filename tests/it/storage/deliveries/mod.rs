@@ -10,7 +10,7 @@ use mintmark::model::delivery::{Channel, NewDelivery};
 
 use crate::storage::samples::NOW;
 
-/// A webhook delivery to `host`, due at once.
+/// A webhook delivery to `host`, due at [`NOW`].
 fn webhook(delivery_id: &str, host: &str) -> NewDelivery {
     NewDelivery {
         delivery_id: delivery_id.to_owned(),

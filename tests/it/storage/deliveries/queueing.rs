@@ -8,7 +8,7 @@ use crate::storage::samples::{NOW, change};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
-    mails_are_queued_if_their_change_is_committed,
+    mails_are_queued_only_if_their_change_is_committed,
     mails_of_one_kind_to_one_contact_are_one_row_with_a_count,
     beyond_a_thousand_mails_only_the_count_of_a_summary_rises,
     a_unique_key_is_queued_once,
@@ -28,7 +28,7 @@ fn mail(delivery_id: &str, client_id: &str, kind: MailKind) -> Mail {
     }
 }
 
-async fn mails_are_queued_if_their_change_is_committed(engine: Engine) {
+async fn mails_are_queued_only_if_their_change_is_committed(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     assert_eq!(storage.count_waiting_deliveries().await.unwrap(), 0);
@@ -82,13 +82,13 @@ async fn mails_of_one_kind_to_one_contact_are_one_row_with_a_count(engine: Engin
     assert_eq!(facts, ["{\"after\":59}"]);
     // Nothing is merged into a mail that is a minute old, is being sent, was tried, was sent or was given up.
     change!(storage, tx => tx.enqueue(&[to("m7", "a@x", 60)]));
-    for claim in ["lease_until = 1", "attempts = 1", "sent_at = 1", "dead_at = 1"] {
+    for state in ["lease_until = 1", "attempts = 1", "sent_at = 1", "dead_at = 1"] {
         database
             .session()
             .await
-            .execute(&format!("UPDATE deliveries SET {claim} WHERE delivery_id = 'm2'"))
+            .execute(&format!("UPDATE deliveries SET {state} WHERE delivery_id = 'm2'"))
             .await;
-        change!(storage, tx => tx.enqueue(&[to(&format!("m8 {claim}"), "b@x", 1)]));
+        change!(storage, tx => tx.enqueue(&[to(&format!("m8 {state}"), "b@x", 1)]));
         database
             .session()
             .await
@@ -98,7 +98,7 @@ async fn mails_of_one_kind_to_one_contact_are_one_row_with_a_count(engine: Engin
             )
             .await;
         database.session().await.execute("DELETE FROM deliveries WHERE delivery_id LIKE 'm8%'").await;
-        assert_eq!(rows(&database).await[1], "access_token.revoked b@x 1", "{claim}");
+        assert_eq!(rows(&database).await[1], "access_token.revoked b@x 1", "{state}");
     }
     assert_eq!(rows(&database).await.len(), 6);
 }
@@ -112,6 +112,7 @@ async fn beyond_a_thousand_mails_only_the_count_of_a_summary_rises(engine: Engin
     change!(storage, tx => tx.enqueue(&many(0, 998)));
     change!(storage, tx => tx.enqueue(&many(998, 20)));
     change!(storage, tx => tx.enqueue(&many(1_018, 20)));
+    // Of these 1,038 mails 1,000 wait, and the summary counts the other 38.
     assert_eq!(storage.count_waiting_deliveries().await.unwrap(), 1_001);
     let summary =
         "SELECT occurrences FROM deliveries WHERE about_id = 'cl_1' AND kind = 'summary' AND recipient = ''";

@@ -1,4 +1,5 @@
-//! Copies of a SQLite database: complete, private, made while the database is in use, and never over another file.
+//! Backups of a SQLite database, which are made while it is in use, and restoring them. A backup replaces no file, and a
+//! restore replaces no database.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -78,7 +79,7 @@ async fn a_backup_overwrites_no_file_and_leaves_none_when_it_fails() {
 }
 
 #[tokio::test]
-async fn a_backup_does_not_change_or_migrate_the_database() {
+async fn a_backup_leaves_the_database_as_it_is_and_postgresql_is_refused() {
     let database = TestDatabase::blank(Engine::Sqlite);
     fs::write(database.file(), "").unwrap();
     let mut connection = SqliteConnection::connect(database.url()).await.unwrap();
@@ -93,7 +94,7 @@ async fn a_backup_does_not_change_or_migrate_the_database() {
 
 /// The files of a database that is still there may be the only record of what happened since the backup.
 #[tokio::test]
-async fn a_copy_is_restored_only_where_there_is_no_database() {
+async fn a_copy_is_restored_only_where_there_is_no_database_and_can_be_discarded() {
     let (database, storage) = stocked(Engine::Sqlite).await;
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.db");
@@ -117,24 +118,25 @@ async fn a_copy_is_restored_only_where_there_is_no_database() {
     assert!(Storage::put_in_place(&url).unwrap_err().to_string().contains("mintmark.db exists already"));
     fs::remove_file(&target).unwrap();
     let log = target.with_file_name("mintmark.db-wal");
-    fs::write(&log, "not folded").unwrap();
+    fs::write(&log, "not checkpointed").unwrap();
     refused("mintmark.db-wal exists already");
     fs::write(&log, "").unwrap();
     fs::write(target.with_file_name("mintmark.db-shm"), "of the old one").unwrap();
-    // An unfinished copy does not get in the way, and can be discarded.
+    // An empty log and a `-shm` file of the old database do not prevent a restore. A copy that was staged but not put in place
+    // is replaced by the next.
     Storage::stage(&url, &copy).unwrap();
     restore();
     assert_eq!(products_in(&target).await, 2);
     fs::remove_file(&target).unwrap();
     Storage::stage(&url, &copy).unwrap();
-    fs::write(target.with_file_name("mintmark.db.restoring-wal"), "not folded").unwrap();
+    fs::write(target.with_file_name("mintmark.db.restoring-wal"), "not checkpointed").unwrap();
     assert!(Storage::put_in_place(&url).unwrap_err().to_string().contains("did not close it"));
     Storage::discard_staged(&url).unwrap();
     let left: Vec<_> = fs::read_dir(target.parent().unwrap()).unwrap().collect();
     assert!(!format!("{left:?}").contains("restoring"), "{left:?}");
     let missing = Storage::stage("sqlite://elsewhere.db", &folder.path().join("none.db")).unwrap_err();
     assert!(missing.to_string().contains("none.db"), "{missing}");
-    // No file can be created there.
+    // Not even root can create a file in /proc.
     let unwritable = Storage::stage("sqlite:///proc/self/mintmark.db", &copy).unwrap_err();
     assert!(
         matches!(&unwritable, StorageError::Restore(why) if why.contains("cannot write")),

@@ -1,4 +1,5 @@
-//! Databases that cannot be used: each is refused with an error that says what to do next, and is not changed.
+//! Databases and servers that cannot be used are refused with an error that says what to do next, and a refused file is not
+//! changed. A missing table or an invalid value is an error of the method that reads it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -15,7 +16,7 @@ use crate::support::{Engine, TestDatabase, on_both_engines};
 on_both_engines!(
     a_schema_of_a_newer_version_is_refused,
     a_migration_in_another_form_is_refused,
-    a_missing_table_is_an_error_and_not_ready,
+    a_missing_table_is_an_error_also_of_the_readiness_check,
     an_unknown_stored_value_is_damage,
 );
 
@@ -119,8 +120,8 @@ async fn a_path_that_cannot_be_written_is_named() {
 }
 
 #[tokio::test]
-async fn a_file_that_may_not_be_written_is_refused_at_once() {
-    if run_by_nobody("storage::engine::damage::a_file_that_may_not_be_written_is_refused_at_once") {
+async fn a_file_that_may_not_be_written_is_refused_when_it_is_opened() {
+    if run_by_nobody("storage::engine::damage::a_file_that_may_not_be_written_is_refused_when_it_is_opened") {
         return;
     }
     for (file_mode, folder_mode) in [(0o444, 0o755), (0o644, 0o555), (0o444, 0o555), (0o000, 0o755)] {
@@ -206,7 +207,7 @@ async fn a_migration_in_another_form_is_refused(engine: Engine) {
     assert!(error.to_string().contains("another form"), "{error}");
 }
 
-async fn a_missing_table_is_an_error_and_not_ready(engine: Engine) {
+async fn a_missing_table_is_an_error_also_of_the_readiness_check(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     database.execute("DROP TABLE idempotency_keys").await;
     storage.saved_reply("cl_1", "POST", "/", "k", 0).await.unwrap_err();

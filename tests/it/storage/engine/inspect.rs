@@ -1,4 +1,5 @@
-//! Inspecting a database changes nothing, and says what a start would find.
+//! Inspecting a database changes nothing, and says what a start would find. An open storage reports its connections, the times
+//! of its work, and the last backup.
 
 use mintmark::storage::{SchemaState, Storage, StorageError};
 

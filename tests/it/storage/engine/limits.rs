@@ -1,5 +1,5 @@
-//! Every wait for PostgreSQL has a time limit (`src/storage/engine/limits.rs`). These tests read the source code, because for
-//! most statements there is no test with a server that hangs.
+//! Every wait for PostgreSQL has a time limit (`src/storage/engine/limits.rs`), except that for a migration. These tests read
+//! the source code, because for most statements there is no test with a server that hangs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Arm, Expr, ExprAwait, ExprCall, ExprIf, ExprLet, Pat, Signature};
 
-/// Functions with limits inside. A migration itself has none: it may take long.
+/// Functions that limit their own waits. In this one only the migration itself has no limit, because it may take long.
 const LIMITED_ITSELF: [&str; 1] = ["migrate_postgres"];
 
 #[test]
@@ -60,6 +60,7 @@ fn waits(text: &str) -> Waits {
 /// The waits of a file for PostgreSQL.
 #[derive(Default)]
 struct Waits {
+    /// Whether the part of the file that is being read is for PostgreSQL alone.
     is_postgres: bool,
     /// How many parts of the file are for PostgreSQL alone.
     places: usize,
@@ -70,7 +71,7 @@ struct Waits {
 }
 
 impl Waits {
-    fn within(&mut self, walk: impl FnOnce(&mut Self)) {
+    fn for_postgres(&mut self, walk: impl FnOnce(&mut Self)) {
         let outside = std::mem::replace(&mut self.is_postgres, true);
         self.places += 1;
         walk(self);
@@ -85,7 +86,7 @@ impl<'ast> Visit<'ast> for Waits {
 
     fn visit_arm(&mut self, arm: &'ast Arm) {
         if names_postgres(&arm.pat) {
-            self.within(|waits| visit::visit_arm(waits, arm));
+            self.for_postgres(|waits| visit::visit_arm(waits, arm));
         } else {
             visit::visit_arm(self, arm);
         }
@@ -95,7 +96,7 @@ impl<'ast> Visit<'ast> for Waits {
         if !matches!(&*branch.cond, Expr::Let(ExprLet { pat, .. }) if names_postgres(pat)) {
             return visit::visit_expr_if(self, branch);
         }
-        self.within(|waits| waits.visit_block(&branch.then_branch));
+        self.for_postgres(|waits| waits.visit_block(&branch.then_branch));
         if let Some((_, otherwise)) = &branch.else_branch {
             self.visit_expr(otherwise);
         }

@@ -1,4 +1,4 @@
-//! Opening, transactions, schema and statements of both engines; damage, backup and restoring.
+//! Opening, inspection, transactions, schema, statements, time limits and free space; damage, backups and restoring.
 
 mod backup;
 mod damage;

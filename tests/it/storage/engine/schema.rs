@@ -157,8 +157,8 @@ fn both_engines_have_the_same_migrations() {
     assert!(!sqlite.is_empty());
 }
 
-/// What `_sqlx_migrations` holds: version, description and the SHA-384 of the file. Databases of earlier programs hold the
-/// same, and a program that computes another hash refuses them.
+/// What `_sqlx_migrations` holds: version, description and the SHA-384 of the file. Databases that earlier versions of Mintmark
+/// migrated hold the same values, so a program that computed another hash would refuse them.
 type Recorded = Vec<(i64, String, Vec<u8>)>;
 
 fn files_as_recorded(engine: &str) -> Recorded {
@@ -258,7 +258,7 @@ async fn sqlite_schema() -> Schema {
     .unwrap();
     schema.extend(columns.iter().map(|(table, name, kind, not_null)| column(table, name, kind, *not_null)));
 
-    // A primary key of one INTEGER column has no index of its own, so primary keys are read from the columns.
+    // A primary key of one INTEGER column has no index, so primary keys are read from the columns.
     let keys: Vec<(String, String)> = sqlx::query_as(
         "SELECT name, group_concat(column_name, ', ') FROM
             (SELECT t.name AS name, c.name AS column_name FROM sqlite_schema t, pragma_table_info(t.name) c

@@ -1,4 +1,5 @@
-//! All or nothing: the changes of a transaction are visible to others only after it commits.
+//! Transactions: their changes become visible to others all at once, at the commit, or not at all. Transactions that change the
+//! same row wait for each other.
 
 use mintmark::model::audit::{Actor, AuditEvent};
 use mintmark::model::audit_entry::Entry;
@@ -17,7 +18,7 @@ on_both_engines!(
     a_change_waits_for_an_earlier_change_of_the_same_row,
 );
 
-/// Writes a record of every kind.
+/// Writes one record of each kind that [`there`] looks for.
 async fn write_all(tx: &mut Tx) {
     tx.insert_product(&product("new")).await.unwrap();
     tx.insert_workspace(&workspace("new")).await.unwrap();
@@ -108,7 +109,7 @@ async fn dropping_a_transaction_undoes_everything(engine: Engine) {
     let mut tx = storage.begin().await.unwrap();
     write_all(&mut tx).await;
     drop(tx);
-    // The next transaction uses the same connection, which must be clean.
+    // If the next transaction gets the same connection, it must not find changes of the dropped one.
     let tx = storage.begin().await.unwrap();
     assert_eq!(tx.commit().await.unwrap(), Changes::These { seq: 0, changes: Vec::new() });
     assert_eq!(there(&storage).await, [""; 0]);
@@ -156,9 +157,9 @@ async fn a_change_waits_for_an_earlier_change_of_the_same_row(engine: Engine) {
     }
 }
 
-/// A request that is cancelled drops its transaction, at any point.
+/// A cancelled request drops its transaction while it waits for the database.
 #[tokio::test]
-async fn a_writer_that_went_away_does_not_hold_up_the_next() {
+async fn a_dropped_transaction_does_not_block_the_next_writer() {
     let database = TestDatabase::new(Engine::Sqlite);
     let storage = database.open().await;
     for _ in 0..20 {

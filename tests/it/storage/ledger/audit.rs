@@ -1,4 +1,4 @@
-//! The audit trail.
+//! Audit events: stored, numbered, listed, filtered, and reduced when they are old.
 
 use mintmark::model::audit::{Actor, AuditEvent, Place, Recorded};
 use mintmark::model::audit_entry::{Entry, entry_text};
@@ -111,6 +111,7 @@ async fn events_are_numbered_in_the_order_of_their_commits(engine: Engine) {
     }
     assert_eq!(tx.events().len(), 2);
     tx.commit().await.unwrap();
+    // An event that is rolled back leaves no gap in the numbers.
     let mut undone = storage.begin().await.unwrap();
     let event = event(7, "client.created", None, None);
     undone.audit(event.clone(), entry(&event));
@@ -121,6 +122,7 @@ async fn events_are_numbered_in_the_order_of_their_commits(engine: Engine) {
     assert_eq!(places, [("e9", place(0)), ("e8", place(1))]);
     assert_eq!(numbered[0].1, [7; 32]);
     assert_eq!(storage.audit_trees().await.unwrap()[0].size, 2);
+    // The events of `trail` were recorded before the tree was opened, and wait for their numbers.
     assert_eq!(storage.count_waiting_events(10).await.unwrap(), 4);
     assert_eq!(storage.count_events_astray().await.unwrap(), 0);
 }

@@ -9,7 +9,7 @@ use crate::storage::samples::{NOW, change, product, stocked};
 use crate::support::{Engine, TestDatabase, ended, on_both_engines};
 
 on_both_engines!(
-    every_kind_of_change_is_reported,
+    changes_of_clients_workspaces_products_and_keys_are_reported,
     a_change_noted_twice_is_one,
     a_rollback_is_not_reported,
     another_process_learns_of_changes,
@@ -46,7 +46,7 @@ async fn watched(database: &TestDatabase) -> (Storage, ChangeWatch, i64) {
     (storage, watch, seq)
 }
 
-async fn every_kind_of_change_is_reported(engine: Engine) {
+async fn changes_of_clients_workspaces_products_and_keys_are_reported(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let (other, mut watch, seq) = watched(&database).await;
@@ -91,7 +91,7 @@ async fn another_process_learns_of_changes(engine: Engine) {
     let both = [(2, product_change(1)), (3, product_change(2))];
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), these(3, &both));
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), these(3, &[]));
-    // A process also reads its own commits here, after it has applied them.
+    // A poll also returns the commits of the process that polls.
     commit(&other, [product_change(3)]).await;
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), these(4, &[(4, product_change(3))]));
 }
@@ -184,7 +184,7 @@ async fn sixteen_writers_number_their_changes_in_the_order_of_commit(engine: Eng
     });
     let mut writing = std::pin::pin!(futures_util::future::join_all(writers));
 
-    // With polls in between, every commit is read once, in order and without a gap that would invalidate everything.
+    // Polls between the commits return every change once, in order and without a gap that would invalidate everything.
     let mut seen = 0;
     let mut met = HashSet::new();
     let mut done = false;

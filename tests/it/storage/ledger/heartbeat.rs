@@ -5,7 +5,10 @@ use mintmark::storage::Change;
 use crate::storage::samples::{NOW, product, stocked};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(a_heartbeat_raises_no_counter_and_keeps_the_last_instant, a_failed_commit_is_counted);
+on_both_engines!(
+    a_heartbeat_raises_no_counter_and_keeps_the_last_instant,
+    a_failed_write_is_counted_and_reported_until_a_write_succeeds
+);
 
 async fn a_heartbeat_raises_no_counter_and_keeps_the_last_instant(engine: Engine) {
     let (database, storage) = stocked(engine).await;
@@ -22,7 +25,7 @@ async fn a_heartbeat_raises_no_counter_and_keeps_the_last_instant(engine: Engine
     assert_eq!((storage.writes().failed(), storage.writes().last_failed()), (0, false));
 }
 
-async fn a_failed_commit_is_counted(engine: Engine) {
+async fn a_failed_write_is_counted_and_reported_until_a_write_succeeds(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     database.execute("ALTER TABLE service_state RENAME TO service_state_away").await;
     storage.beat(None).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Replies saved for `Idempotency-Key`.
+//! Replies that are saved for `Idempotency-Key`, and replies with secrets that are saved for the console.
 
 use mintmark::storage::StoredReply;
 
@@ -12,7 +12,7 @@ on_both_engines!(
     a_reply_is_replaced,
     a_reply_is_erased_and_its_row_stays,
     only_replies_of_the_console_are_erased_by_time,
-    replies_of_the_console_are_found_by_their_record,
+    replies_of_the_console_are_found_by_their_subject_until_they_expire_or_are_erased,
     of_two_requests_at_once_one_keeps_its_reply,
     a_request_proceeds_when_the_one_before_it_rolls_back,
 );
@@ -32,7 +32,7 @@ fn reply(path: &str) -> StoredReply {
     }
 }
 
-/// A reply that the console shows once.
+/// A reply that the console shows until it is erased.
 fn shown(path: &str) -> StoredReply {
     StoredReply { method: "CONSOLE".to_owned(), subject: Some("cl_2".to_owned()), ..reply(path) }
 }
@@ -115,7 +115,7 @@ async fn only_replies_of_the_console_are_erased_by_time(engine: Engine) {
     assert_eq!(found("POST", "/c").await, reply("/c"));
 }
 
-async fn replies_of_the_console_are_found_by_their_record(engine: Engine) {
+async fn replies_of_the_console_are_found_by_their_subject_until_they_expire_or_are_erased(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let other = StoredReply { subject: Some("cl_3".to_owned()), ..shown("/b") };

@@ -1,4 +1,4 @@
-//! Audit events, saved replies and the change counter.
+//! Audit events and their tree, the names of authors, saved replies, the change counter and the heartbeat.
 
 mod audit;
 mod audit_tree;

@@ -6,7 +6,7 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     a_link_works_once_and_until_it_expires,
-    a_new_link_replaces_the_one_before,
+    a_new_link_replaces_the_one_before_and_a_link_can_be_revoked,
     expired_links_are_deleted
 );
 
@@ -28,7 +28,7 @@ async fn a_link_works_once_and_until_it_expires(engine: Engine) {
     assert_eq!(change!(storage, tx => tx.use_setup_link(b"link", NOW + 9)), None);
 }
 
-async fn a_new_link_replaces_the_one_before(engine: Engine) {
+async fn a_new_link_replaces_the_one_before_and_a_link_can_be_revoked(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     let id = operator(1, &[]).operator_id;
     change!(storage, tx => tx.put_setup_link(&id, b"old", NOW + 10, NOW));

@@ -135,15 +135,15 @@ async fn administrators_who_can_sign_in_are_counted(engine: Engine) {
     let others_of = async |id: &str| {
         let mut tx = storage.begin().await.unwrap();
         let mut found = Vec::new();
-        for required in [true, false] {
-            found.push(tx.count_other_admins(id, required).await.unwrap());
+        for needs_second_factor in [true, false] {
+            found.push(tx.count_other_admins(id, needs_second_factor).await.unwrap());
         }
         tx.rollback().await.unwrap();
         found
     };
     assert_eq!(others_of(&first).await, [0, 0], "no way in");
     change!(storage, tx => tx.set_password(&second, Some("$argon2id$"), NOW));
-    assert_eq!(others_of(&first).await, [0, 1], "a second factor may be required");
+    assert_eq!(others_of(&first).await, [0, 1], "a password without a second factor");
     change!(storage, tx => tx.set_totp(&second, Some((b"sealed", 1)), NOW));
     assert_eq!(others_of(&first).await, [1, 1]);
     assert_eq!(others_of(&second).await, [0, 0], "an operator does not count as another administrator");

@@ -11,8 +11,8 @@ on_both_engines!(
     the_last_use_is_not_written_at_each_use,
     a_renewed_session_has_another_cookie_and_the_same_id,
     sessions_are_listed_and_ended,
-    a_disabled_operator_does_not_sign_in,
-    known_networks_are_those_of_the_operator,
+    a_sign_in_is_noted_unless_the_operator_is_disabled,
+    known_networks_belong_to_one_operator_and_old_ones_are_deleted,
     ended_sessions_are_deleted,
 );
 
@@ -91,7 +91,7 @@ async fn sessions_are_listed_and_ended(engine: Engine) {
     assert_eq!(storage.sessions_of(&other.operator_id, NOW, NOW).await.unwrap(), [of_other]);
 }
 
-async fn a_disabled_operator_does_not_sign_in(engine: Engine) {
+async fn a_sign_in_is_noted_unless_the_operator_is_disabled(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     let admin = operator(1, &[Role::PlatformAdmin]);
     assert!(change!(storage, tx => tx.note_sign_in(&admin.operator_id, NOW + 5)));
@@ -103,7 +103,7 @@ async fn a_disabled_operator_does_not_sign_in(engine: Engine) {
     assert!(!change!(storage, tx => tx.note_sign_in("none", NOW + 6)));
 }
 
-async fn known_networks_are_those_of_the_operator(engine: Engine) {
+async fn known_networks_belong_to_one_operator_and_old_ones_are_deleted(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     let id = operator(1, &[]).operator_id;
     for at in [NOW, NOW + 5] {

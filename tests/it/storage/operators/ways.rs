@@ -14,7 +14,7 @@ on_both_engines!(
     a_recovery_code_is_used_once,
     a_passkey_is_stored_with_all_members_and_counts_up,
     an_account_is_linked_once,
-    all_ways_in_are_removed_at_once,
+    one_call_removes_all_ways_in,
 );
 
 fn id() -> String {
@@ -106,7 +106,7 @@ async fn a_passkey_is_stored_with_all_members_and_counts_up(engine: Engine) {
     for number in [2, 1] {
         assert!(change!(storage, tx => tx.insert_passkey(&passkey(number))));
     }
-    assert!(!change!(storage, tx => tx.insert_passkey(&passkey(1))), "its id is known");
+    assert!(!change!(storage, tx => tx.insert_passkey(&passkey(1))), "this id is stored already");
     assert_eq!(storage.passkey(&[1; 20]).await.unwrap(), Some(passkey(1)));
     assert_eq!(storage.passkey(&[9; 20]).await.unwrap(), None);
     assert_eq!(storage.passkeys_of(&id()).await.unwrap(), [passkey(1), passkey(2)]);
@@ -143,7 +143,7 @@ async fn an_account_is_linked_once(engine: Engine) {
     assert_eq!(storage.identities_of(&id()).await.unwrap(), [identity("b")]);
 }
 
-async fn all_ways_in_are_removed_at_once(engine: Engine) {
+async fn one_call_removes_all_ways_in(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     change!(storage, tx => tx.set_password(&id(), Some("$argon2id$x"), NOW));
     change!(storage, tx => tx.set_totp(&id(), Some((b"sealed", 5)), NOW));

@@ -1,4 +1,4 @@
-//! Signing keys.
+//! Signing keys, and the tokens that are signed with them.
 
 use mintmark::model::key::{Alg, Phase, SigningKey, UseFor};
 use mintmark::model::token::RecordedToken;
@@ -11,7 +11,7 @@ on_both_engines!(
     a_key_is_stored_with_all_members,
     a_kid_is_never_used_twice,
     a_key_is_retired_and_loses_its_private_key,
-    keys_come_oldest_first_with_the_counter,
+    keys_that_are_not_gone_are_listed_oldest_first_with_the_counter,
     live_tokens_are_counted_by_key,
     keys_whose_kids_begin_alike_do_not_share_tokens,
     the_clients_with_most_tokens_of_a_key_are_listed,
@@ -68,7 +68,7 @@ async fn a_key_is_retired_and_loses_its_private_key(engine: Engine) {
     assert!(storage.signing_key("k1").await.unwrap().unwrap() == retiring);
 }
 
-async fn keys_come_oldest_first_with_the_counter(engine: Engine) {
+async fn keys_that_are_not_gone_are_listed_oldest_first_with_the_counter(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
     for (kid, created_at, phase) in
@@ -156,6 +156,7 @@ async fn the_clients_with_most_tokens_of_a_key_are_listed(engine: Engine) {
     ] {
         tx.insert_recorded_token(&RecordedToken { client_id: client_id.clone(), ..ended }).await.unwrap();
     }
+    // Only the ten clients with the most tokens are listed.
     let expected: Vec<_> = (2..=11).rev().map(|client| (format!("cl_{client:02}"), client)).collect();
     assert_eq!(tx.holders_of_key("k1", NOW).await.unwrap(), expected);
     assert_eq!(tx.holders_of_key("k2", NOW).await.unwrap(), [(client_id, 1)]);

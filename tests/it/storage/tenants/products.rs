@@ -1,4 +1,4 @@
-//! Products.
+//! Products, and which clients they are granted to.
 
 use mintmark::model::product::Product;
 use mintmark::storage::StorageError;

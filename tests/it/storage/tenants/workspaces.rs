@@ -13,7 +13,7 @@ on_both_engines!(
     pages_are_in_the_order_of_the_bytes_of_the_id,
     a_workspace_is_changed_under_its_lock,
     a_deleted_workspace_is_not_found_and_its_id_is_not_free,
-    clients_are_counted,
+    the_clients_of_a_workspace_are_counted,
     the_clients_of_each_product_are_counted,
 );
 
@@ -112,7 +112,7 @@ async fn a_deleted_workspace_is_not_found_and_its_id_is_not_free(engine: Engine)
     tx.rollback().await.unwrap();
 }
 
-async fn clients_are_counted(engine: Engine) {
+async fn the_clients_of_a_workspace_are_counted(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
     assert_eq!(tx.count_workspace_clients("acme").await.unwrap(), 1);

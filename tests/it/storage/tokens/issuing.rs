@@ -1,4 +1,4 @@
-//! Recording tokens: no token is recorded after the right to it has ended.
+//! Recording tokens, one by one and in groups: no token is recorded after the right to it has ended.
 
 use mintmark::model::client::ApiClient;
 use mintmark::model::inline_id::SecretId;
@@ -22,7 +22,7 @@ on_both_engines!(
     all_tokens_of_a_client_are_revoked,
     all_tokens_of_a_key_are_revoked,
     a_jti_exists_once,
-    a_token_may_be_recorded,
+    a_token_may_be_recorded_while_its_client_secret_and_key_are_valid,
     no_token_is_recorded_after_its_right_has_ended,
     recording_checks_and_writes_in_one_step,
     no_token_is_recorded_while_the_end_of_its_right_is_being_committed,
@@ -92,7 +92,7 @@ impl Ending {
         change!(storage, tx => tx.may_issue(&self.token(), &self.guard(NOW + 5)))
     }
 
-    /// Writes the ending as the services do: the row that is changed, or its client, is locked first.
+    /// Writes the ending as the services do: before a secret is changed, its client is locked.
     async fn write(self, tx: &mut Tx) {
         let name = self.name();
         let written = match self {
@@ -196,7 +196,7 @@ async fn a_jti_exists_once(engine: Engine) {
     assert!(matches!(again, Err(StorageError::Conflict(_))), "{again:?}");
 }
 
-async fn a_token_may_be_recorded(engine: Engine) {
+async fn a_token_may_be_recorded_while_its_client_secret_and_key_are_valid(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
     change!(storage, tx => tx.insert_secret(&ending));
@@ -334,8 +334,8 @@ async fn a_group_of_tokens_is_recorded_unchanged(engine: Engine) {
     assert_eq!(change!(storage, tx => tx.record_tokens(alone, true)), [true, true]);
     assert_eq!(change!(storage, tx => tx.record_tokens(&[], true)).len(), 0);
     let [fifth, sixth] = ["t5", "t6"].map(token);
-    let others_secret = guard(Some("s3"), NOW);
-    let partly = [(&fifth, &by_one), (&sixth, &others_secret)];
+    let unknown_secret = guard(Some("s3"), NOW);
+    let partly = [(&fifth, &by_one), (&sixth, &unknown_secret)];
     assert_eq!(storage.record_tokens(&partly).await.unwrap(), [true, false]);
     assert_eq!(storage.record_tokens(&partly[1..]).await.unwrap(), [false]);
     for (token, _) in group {
@@ -344,7 +344,7 @@ async fn a_group_of_tokens_is_recorded_unchanged(engine: Engine) {
     }
 }
 
-/// Whether an allowed token and two that depend on `ending` are recorded together.
+/// Whether all three tokens of [`group_of`] are recorded.
 async fn group_is_recorded(storage: &Storage, ending: Ending) -> bool {
     let mut tx = storage.begin().await.unwrap();
     let group = group_of(ending);
@@ -353,6 +353,7 @@ async fn group_is_recorded(storage: &Storage, ending: Ending) -> bool {
     outcome.unwrap() == [true; 3]
 }
 
+/// A token that is allowed until `ClientDisabled` is written, and two that are allowed until `ending` is.
 fn group_of(ending: Ending) -> [(RecordedToken, IssueGuard); 3] {
     let of = |ending: Ending, jti: &str, now| {
         (RecordedToken { jti: jti.to_owned(), ..ending.token() }, ending.guard(now))
@@ -423,6 +424,7 @@ async fn nothing_ends_between_a_group_and_its_commit(engine: Engine) {
             ending.write(&mut tx).await;
             let revoked = tx.revoke_tokens_of_client(&ending.name(), NOW).await.unwrap();
             tx.commit().await.unwrap();
+            // The tokens `one…` and `other…` of the group.
             revoked.iter().filter(|token| token.jti.starts_with('o')).count()
         };
         let issuing = async { drop(tx.commit().await.unwrap()) };

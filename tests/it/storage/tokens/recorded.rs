@@ -134,7 +134,8 @@ async fn the_last_introspection_is_recorded(engine: Engine) {
     assert_eq!(found(&storage, "t2").await.last_introspected_at, None);
 }
 
-/// A write of last uses waits for a revocation, but a revocation does not wait for such a write.
+/// A write of last uses waits for a revocation, but a revocation does not wait for such a write. On PostgreSQL only: on SQLite
+/// there is one writer at a time.
 #[tokio::test]
 async fn noting_uses_does_not_block_a_revocation() {
     let (database, storage) = stocked(Engine::Postgres).await;

@@ -10,13 +10,13 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     a_token_is_revoked_once,
-    revoking_says_how_many_tokens_were_live,
+    revoking_says_which_tokens_were_live,
     tokens_are_revoked_by_their_scopes,
     the_live_tokens_of_a_client_are_counted,
     work_on_the_tokens_of_a_client_reads_only_live_ones,
     the_tokens_of_a_key_or_a_list_are_found_without_reading_others,
-    the_oldest_tokens_beyond_a_number_are_revoked,
-    a_new_token_replaces_the_others_at_once,
+    the_oldest_tokens_beyond_a_number_and_tokens_named_by_id_are_revoked,
+    a_new_token_replaces_the_others_immediately,
     a_replaced_token_may_have_a_grace_period,
     a_grace_period_is_never_extended,
     denied_tokens_are_deleted_after_their_end,
@@ -54,7 +54,7 @@ async fn a_token_is_revoked_once(engine: Engine) {
     assert_eq!(found(&storage, "t2").await.revoked_at, None);
 }
 
-async fn revoking_says_how_many_tokens_were_live(engine: Engine) {
+async fn revoking_says_which_tokens_were_live(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     insert(
         &storage,
@@ -102,8 +102,8 @@ async fn tokens_are_revoked_by_their_scopes(engine: Engine) {
         tx.count_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
     let all =
         change!(storage, tx => tx.revoke_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
-    // A token that has just ended by this clock may be live by the clock of another server. So it is revoked too, but not
-    // counted.
+    // A token that ended less than 120 seconds ago (`CLOCKS_DIFFER`) may be live by the clock of another server. So it is
+    // revoked too, but not counted.
     assert_eq!(counted + 2, i64::try_from(all.len()).unwrap());
     let expected = ["alone", "ended", "first", "last", "never expires", "replaced", "soon replaced"];
     assert_eq!(sorted(all), expected.map(|jti| revoked(jti, !matches!(jti, "ended" | "replaced"))));
@@ -127,6 +127,7 @@ async fn the_live_tokens_of_a_client_are_counted(engine: Engine) {
     let slot = Slot { list: 2, idx: 4711 };
     assert_eq!(change!(storage, tx => tx.live_slots_of_client("cl_1", NOW)), [slot, slot]);
     assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", NOW)), 2);
+    // `ended` expires at `NOW`. It counts for 120 seconds more (`CLOCKS_DIFFER`), which are over at this instant.
     for (limit, more) in [(2, false), (1, true), (0, true)] {
         assert_eq!(change!(storage, tx => tx.ends_more_than(limit, "cl_1", Ending::All, NOW + 120)), more);
     }
@@ -205,7 +206,7 @@ async fn the_tokens_of_a_key_or_a_list_are_found_without_reading_others(engine: 
     for (name, steps) in plans {
         let whole = steps.join("\n");
         let index = if name == "LAST_END" { "access_tokens_expiry" } else { "access_tokens_of_key" };
-        // PostgreSQL counts the tokens of all keys at once.
+        // PostgreSQL counts the live tokens of all keys in one scan of the table.
         if engine == Engine::Sqlite || name != "LIVE_TOKENS" {
             assert!(whole.contains(index), "{name}:\n{whole}");
             assert!(
@@ -217,7 +218,7 @@ async fn the_tokens_of_a_key_or_a_list_are_found_without_reading_others(engine: 
     }
 }
 
-async fn the_oldest_tokens_beyond_a_number_are_revoked(engine: Engine) {
+async fn the_oldest_tokens_beyond_a_number_and_tokens_named_by_id_are_revoked(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let by_client = |jti: &str, client_id: &str| RecordedToken {
         issued_by: "client".into(),
@@ -263,7 +264,7 @@ async fn the_oldest_tokens_beyond_a_number_are_revoked(engine: Engine) {
     assert_eq!(sorted(ended), [revoked("b", true), theirs]);
 }
 
-async fn a_new_token_replaces_the_others_at_once(engine: Engine) {
+async fn a_new_token_replaces_the_others_immediately(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     insert(
         &storage,

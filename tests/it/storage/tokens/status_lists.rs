@@ -103,9 +103,9 @@ async fn a_full_list_is_followed_by_the_next(engine: Engine) {
     let (database, storage) = fresh(engine).await;
     let almost = lease(&storage, ListKind::Expiring, SLOTS_PER_LIST - 5).await;
     assert_eq!(almost.count(), SLOTS_PER_LIST as usize - 5);
-    let filled = "SELECT COUNT(*) FROM status_lists WHERE filled_at = 1790000000";
+    let filled = "SELECT COUNT(*) FROM status_lists WHERE filled_at = 1790000000"; // NOW
     assert_eq!(database.number(filled).await, 0);
-    // The rest of the list, and no slot twice.
+    // The next lease gets only the five slots that are left of the list.
     let rest: Vec<Slot> = lease(&storage, ListKind::Expiring, 10).await.collect();
     assert_eq!(rest, Lease::new(1, SEED, SLOTS_PER_LIST - 5, SLOTS_PER_LIST).collect::<Vec<_>>());
     assert_eq!(database.number(filled).await, 1);

@@ -1,4 +1,5 @@
-//! Which webhooks get an event.
+//! Which webhooks get an event: the active ones of its workspaces, or those that subscribe to changed status lists or to audit
+//! checkpoints, which belong to no workspace.
 
 use mintmark::model::webhook::{Disabled, Events, Webhook};
 use mintmark::storage::Listener;
@@ -9,7 +10,7 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     the_active_webhooks_of_the_given_workspaces_are_found,
-    webhooks_that_name_lists_or_checkpoints_are_found_in_any_workspace
+    webhooks_that_subscribe_to_status_lists_or_checkpoints_are_found_in_any_workspace
 );
 
 fn ids(listeners: &[Listener]) -> Vec<&str> {
@@ -43,7 +44,7 @@ async fn the_active_webhooks_of_the_given_workspaces_are_found(engine: Engine) {
     assert_eq!(ids(&change!(storage, tx => tx.webhooks_of(&[]))), [""; 0]);
 }
 
-async fn webhooks_that_name_lists_or_checkpoints_are_found_in_any_workspace(engine: Engine) {
+async fn webhooks_that_subscribe_to_status_lists_or_checkpoints_are_found_in_any_workspace(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let disabled = Webhook { disabled: Some(Disabled::Administrator), ..active("w6", "acme", named(&["*"])) };
     for hook in [

@@ -1,4 +1,4 @@
-//! Webhooks, their keys, and which of them get an event.
+//! Webhooks, their keys and deliveries, and which webhooks get an event.
 
 mod deliveries;
 mod listeners;
@@ -36,6 +36,7 @@ fn active(webhook_id: &str, workspace_id: &str, events: Events) -> Webhook {
     }
 }
 
+/// A subscription to the events that match these patterns.
 fn named(patterns: &[&str]) -> Events {
     Events::Named(patterns.iter().map(|&pattern| pattern.to_owned()).collect())
 }

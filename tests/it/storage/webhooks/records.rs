@@ -12,7 +12,7 @@ on_both_engines!(
     a_webhook_is_stored_with_all_members,
     pages_of_a_workspace_are_in_the_order_of_the_ids,
     a_webhook_is_changed_under_its_lock,
-    failures_count_from_the_first,
+    a_webhook_fails_from_its_first_failure_until_a_success,
     replaced_keys_sign_until_their_time,
     deleting_a_webhook_deletes_its_keys,
 );
@@ -74,7 +74,7 @@ async fn a_webhook_is_changed_under_its_lock(engine: Engine) {
     assert_eq!(storage.webhook(&Reach::Platform, "w1").await.unwrap(), Some(changed));
 }
 
-async fn failures_count_from_the_first(engine: Engine) {
+async fn a_webhook_fails_from_its_first_failure_until_a_success(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     change!(storage, tx => tx.insert_webhook(&active("w1", "acme", Events::Usual)));
     assert_eq!(change!(storage, tx => tx.note_webhook_failure("w1", NOW + 5)), Some(NOW + 5));

@@ -108,13 +108,13 @@ fn swapped_algorithms() -> Vec<Row> {
     }
     for (mine, theirs) in [(&keys.rs256, "PS256"), (&keys.ps256, "RS256")] {
         let token = mine.token_with(&with(mine.header(), "alg", json!(theirs)), &good_claims());
-        let name = format!("{} signed, {theirs} said", mine.alg);
+        let name = format!("signed with {}, alg {theirs}", mine.alg);
         rows.push(row("J5, alg of the key", name, token, VerifyError::AlgorithmRefused));
     }
     rows
 }
 
-/// Each kind of JWT in the place of an access token.
+/// Other kinds of JWTs, and other spellings of `typ`, in the place of an access token.
 fn types() -> Vec<Row> {
     let mut rows = Vec::new();
     for typ in [

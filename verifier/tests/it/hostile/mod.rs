@@ -51,7 +51,8 @@ const HEADER: VerifyError = VerifyError::Malformed("its header is not a JSON obj
 const PAYLOAD: VerifyError = VerifyError::Malformed("its payload is not a JSON object with unique members");
 const BASE64: VerifyError = VerifyError::Malformed("a part is not base64url");
 const PARTS: VerifyError = VerifyError::Malformed("it does not have three parts");
-const CLAIM: VerifyError = VerifyError::InvalidClaims("a claim is missing or has the wrong type");
+const CLAIM: VerifyError =
+    VerifyError::InvalidClaims("a claim is missing, has the wrong type or is out of range");
 
 #[tokio::test]
 async fn hostile_tokens_are_refused() {

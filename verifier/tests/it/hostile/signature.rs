@@ -42,10 +42,10 @@ fn forged() -> Vec<Row> {
         let more = b64(with(good_claims(), "products", json!(["gst", "vat"])).to_string());
         let wider = b64(with(key.header(), "x", json!(1)).to_string());
         for (name, token) in [
-            ("more products", format!("{header}.{more}.{signature}")),
-            ("another header", format!("{wider}.{payload}.{signature}")),
+            ("more products than were signed", format!("{header}.{more}.{signature}")),
+            ("another header than was signed", format!("{wider}.{payload}.{signature}")),
         ] {
-            let name = format!("{}: {name} than were signed", key.alg);
+            let name = format!("{}: {name}", key.alg);
             rows.push(row("RFC 7515 §5.2", name, token, VerifyError::BadSignature));
         }
     }

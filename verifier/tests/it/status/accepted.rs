@@ -160,9 +160,9 @@ fn slots_that_cannot_be_read() -> Vec<Row> {
         lst("lst not compressed", b64([0; 2048]), ZLIB),
         lst("lst without its zlib header", b64(&whole[2..]), ZLIB),
         lst("lst cut off", b64(cut), ZLIB),
-        lst("lst cut off before its sum", b64(&whole[..whole.len() - 4]), ZLIB),
-        lst("lst of another sum", b64(&wrong_sum), ZLIB),
-        lst("lst that goes on", b64(&longer), ZLIB),
+        lst("lst cut off before its checksum", b64(&whole[..whole.len() - 4]), ZLIB),
+        lst("lst with a wrong checksum", b64(&wrong_sum), ZLIB),
+        lst("lst with a byte after its end", b64(&longer), ZLIB),
         lst("lst of one byte too many", b64(zlib(&vec![0; MAX_STATUS_LIST_BYTES + 1])), bound),
         lst("a bomb", b64(zlib(&vec![0; 16 << 20])), bound),
     ]);
@@ -204,7 +204,7 @@ async fn an_answer_that_is_not_a_list_of_the_issuer_is_refused() {
         assert_eq!(error, refused, "{name}");
         assert_eq!(error.answer().status(), 503, "{name}");
 
-        // It does not replace a cached list, nor extend its life.
+        // The answer does not replace a cached list, nor extend its life: the list is due after 45 s and ends after 60 s.
         clock.advance(10);
         set_slot(&issuer, &clock, 0);
         verifier.verify(&token()).await.unwrap();

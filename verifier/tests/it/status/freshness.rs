@@ -208,7 +208,7 @@ async fn a_refresh_fetches_lists_past_half_of_their_ttl() {
 }
 
 #[tokio::test]
-async fn a_suspended_token_may_come_back() {
+async fn a_suspended_token_may_become_valid_again() {
     let (issuer, clock, verifier) = set_up();
     for (value, expected) in
         [(0, Ok(())), (2, Err(VerifyError::Suspended)), (0, Ok(())), (1, Err(VerifyError::Revoked))]

@@ -223,7 +223,7 @@ async fn while_one_caller_tries_again_the_others_get_the_last_error() {
     assert_eq!(poll_some(trying).await, None);
     let refused = std::pin::pin!(verifier.verify(&second));
     assert_eq!(poll_some(refused).await, Some(Err(unreachable())));
-    // Only for a time, since the caller that tries may be cancelled, like the one above.
+    // After five seconds another caller may try, since the one that tries may have been cancelled, like the one above.
     issuer.set_hangs(false);
     clock.advance(4);
     assert_eq!(verifier.verify(&third).await, Err(unreachable()));

@@ -97,7 +97,7 @@ async fn the_least_recently_used_list_is_dropped() {
 }
 
 #[tokio::test]
-async fn fewer_lists_than_are_in_use_fail_no_request() {
+async fn a_limit_below_the_number_of_lists_in_use_fails_no_request() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     publish_lists(&issuer, 20);
     let verifier: Arc<Verifier> = Arc::new(builder(&issuer, &clock).max_status_lists(1).build().unwrap());

@@ -54,7 +54,7 @@ impl FakeIssuer {
         self.respond(JWKS_URI, Fetched { status: 200, cache_control, body, ..Fetched::default() });
     }
 
-    /// Publishes a list by the usual key, at the URI of its `sub`, under an `ETag` of its own.
+    /// Publishes a list by the usual key, at the URI of its `sub`, with an `ETag` that depends on its content.
     pub(crate) fn publish_list(&self, claims: &Value) {
         let (url, body) = (claims["sub"].as_str().unwrap(), keys().es256.list(claims).into_bytes());
         let etag = Some(format!("\"{}\"", b64(ring::digest::digest(&ring::digest::SHA256, &body))));
