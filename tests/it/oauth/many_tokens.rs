@@ -11,6 +11,7 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 
 on_both_engines!(
     many_tokens_are_ended_in_steps,
+    a_sixth_secret_is_refused_before_any_token_is_revoked,
     a_key_with_many_tokens_is_revoked_in_steps,
     from_many_to_a_number_ends_tokens_beyond_it_in_steps,
     a_workspace_is_suspended_client_by_client,
@@ -109,6 +110,22 @@ async fn many_tokens_are_ended_in_steps(engine: Engine) {
 }
 
 async fn a_key_with_many_tokens_is_revoked_in_steps(engine: Engine) {
+async fn a_sixth_secret_is_refused_before_any_token_is_revoked(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnished(&app).await;
+    let (client, _) = with_many_tokens(&app, &admin, "sixth").await;
+    let secrets = format!("/v1/api-clients/{}/secrets", client.client_id);
+    for _ in 0..4 {
+        admin.create(&secrets, &json!({})).await;
+    }
+    assert_eq!(admin.post(&secrets, &json!({"revoke_tokens": true})).await.status(), 409);
+    assert_eq!(left_and_steps(&app, &client).await, (MANY + 1, vec![]));
+    let only = json!({"revoke_tokens": true, "expire_others_after_seconds": 0});
+    admin.create(&secrets, &only).await;
+    assert_eq!(left_and_steps(&app, &client).await, (0, vec![1_000, 1_000, 501]));
+    app.stop().await;
+}
+
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (one, list) = with_many_tokens(&app, &admin, "one").await;
