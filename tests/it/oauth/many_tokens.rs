@@ -14,6 +14,7 @@ on_both_engines!(
     a_sixth_secret_is_refused_before_any_token_is_revoked,
     a_key_with_many_tokens_is_revoked_in_steps,
     from_many_to_a_number_ends_tokens_beyond_it_in_steps,
+    from_replace_to_a_number_ends_tokens_beyond_it_in_steps,
     a_workspace_is_suspended_client_by_client,
 );
 
@@ -169,6 +170,23 @@ async fn a_workspace_is_suspended_client_by_client(engine: Engine) {
         admin.client("acme", json!({"products": ["gst"]})).await;
     }
     let marked =
+/// With a grace, any number of replaced tokens may be live.
+async fn from_replace_to_a_number_ends_tokens_beyond_it_in_steps(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnished(&app).await;
+    let (client, _) = with_many_tokens(&app, &admin, "grace").await;
+    let mut session = app.database.session().await;
+    let id = &client.client_id;
+    let replaces = format!(
+        "UPDATE api_clients SET active_tokens = 'replace', replace_grace_seconds = 86400 WHERE client_id = '{id}'"
+    );
+    session.execute(&replaces).await;
+    let reply = admin.patch(&format!("/v1/api-clients/{id}"), &json!({"active_tokens": 4})).await;
+    assert_eq!(reply.json::<Value>().await.unwrap()["revoked_tokens"], MANY + 1 - 4);
+    assert_eq!(left_and_steps(&app, &client).await, (4, vec![1_000, 1_000, 497]));
+    app.stop().await;
+}
+
         "SELECT COUNT(*) FROM api_clients WHERE workspace_id = 'acme' AND slots_suspended_at IS NOT NULL";
     for (status, count) in [("suspended", 25), ("active", 0)] {
         assert_eq!(admin.patch("/v1/workspaces/acme", &json!({"status": status})).await.status(), 200);
