@@ -31,6 +31,8 @@ use token::{CompressedList, LIST_LIFETIME};
 pub enum StatusListError {
     /// It cannot be signed: no active key of the platform's algorithm signs expiring tokens, or signing failed.
     NoKey,
+    /// It could not be signed. The log says why.
+    NotSigned,
     /// Its statuses cannot be read.
     Unavailable(Error),
 }
@@ -211,7 +213,7 @@ impl StatusLists {
 
 fn cannot_sign(list: i64, error: &std::io::Error) -> StatusListError {
     tracing::error!(failure = "signing", %error, list, "a status list could not be signed");
-    StatusListError::NoKey
+    StatusListError::NotSigned
 }
 
 impl fmt::Debug for StatusLists {
