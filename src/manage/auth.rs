@@ -145,6 +145,7 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
                 InactiveReason::ClientUnknown | InactiveReason::ClientInactive => {
                     "The API client of the token is no longer active"
                 }
+                InactiveReason::Expired => "The token has expired: get a new one from this service",
                 InactiveReason::Revoked | InactiveReason::GenerationEnded | InactiveReason::NotRecorded => {
                     "The token was revoked: get a new one from this service"
                 }

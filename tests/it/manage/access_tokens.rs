@@ -341,7 +341,9 @@ async fn one_token_or_all_tokens_of_a_client_are_revoked(engine: Engine) {
         tokens.push((made["jti"].as_str().unwrap().to_owned(), claims(&app, &made)));
     }
     let ends = ok(&post(&admin, &path, json!({"token_expiry": {"mode": "after", "seconds": 60}})).await, 201);
+    let ended = claims(&app, &ends);
     app.clock.advance(60);
+    assert_eq!(verdict(&app, &ended).await, Err(InactiveReason::Expired));
     let (jti, first) = &tokens[0];
     let one = format!("{path}/{jti}");
     for _ in 0..2 {
