@@ -29,7 +29,7 @@ use token::{CompressedList, LIST_LIFETIME};
 /// Why a list cannot be served now.
 #[derive(Debug)]
 pub enum StatusListError {
-    /// It cannot be signed: no active key of the platform's algorithm signs expiring tokens, or signing failed.
+    /// No active key of the platform's algorithm signs expiring tokens.
     NoKey,
     /// It could not be signed. The log says why.
     NotSigned,
@@ -49,7 +49,7 @@ pub struct StatusLists {
     ledger: Arc<Ledger>,
     tokens: Arc<Tokens>,
     ring: Arc<KeyRing>,
-    /// An entry for each list that was requested and still exists.
+    /// An entry for each list that was requested and still exists, and for each number that is being looked up.
     entries: ArcSwap<HashMap<i64, Arc<Entry>>>,
     /// Held while `entries` is replaced.
     inserting: Mutex<()>,
@@ -91,15 +91,16 @@ impl StatusLists {
     pub async fn get(&self, list: i64) -> Result<Option<Arc<SignedList>>, StatusListError> {
         self.must_be_confirmed().await?;
         let known = self.entries.load().get(&list).cloned();
-        let entry = match known {
-            Some(entry) => entry,
-            // Only for lists that exist, so that made-up numbers take no memory.
-            None if self.tokens.status_list(list).await?.is_none() => return Ok(None),
-            None => self.entry(list),
-        };
+        let entry = known.unwrap_or_else(|| self.entry(list));
         match &*entry.current.load() {
             Some(current) if self.is_current(list, current) => Ok(Some(Arc::clone(current))),
-            _ => self.renew(list, &entry).await,
+            _ => {
+                let renewed = self.renew(list, &entry).await;
+                if renewed.is_err() && entry.current.load().is_none() {
+                    self.forget(list);
+                }
+                renewed
+            }
         }
     }
 
