@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 
+use super::ahead::ENDED_AT_ONCE;
 use super::batch_request::{BATCH_MAX, BatchChange, Selected};
 use super::context::RelatedRecords;
 use super::locking::{hold_workspace, lock_client};
-use super::update::EndedTokens;
+use super::update::{EndedTokens, new_number};
 use super::{API_CLIENT, Clients};
 use crate::kernel::{Error, Manager};
 use crate::model::client::ApiClient;
@@ -16,10 +17,10 @@ use crate::model::field_errors::{FieldError, FieldErrors};
 use crate::model::ids;
 use crate::model::reach::Reach;
 use crate::model::workspace::Workspace;
-use crate::storage::Tx;
+use crate::storage::{Ending, Tx};
 
 /// The most tokens that one batch may revoke. Other requests wait for its transaction.
-const REVOKED_MAX: i64 = 10_000;
+const REVOKED_MAX: usize = 10_000;
 
 /// What a batch did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -99,9 +100,9 @@ impl Clients {
         let granted: Vec<String> = granted.into_iter().cloned().collect();
         let related = self.lock_related(&mut tx, &wanted.patch, &granted).await?;
         let judged = self.judge_all(caller, &locked, &related, selected, wanted)?;
-        let mut revoking = 0;
+        let mut revoking = 0_usize;
         for Judged { before, after, .. } in &judged {
-            revoking += count_ended_tokens(&mut tx, before, after, now).await?;
+            revoking = revoking.saturating_add(count_ended_tokens(&mut tx, before, after, now).await?);
             if revoking > REVOKED_MAX {
                 return Err(Error::Conflict(format!(
                     "the batch would revoke more than {REVOKED_MAX} tokens: change {} in a separate PATCH",
@@ -242,18 +243,23 @@ impl Clients {
     }
 }
 
-/// How many live recorded tokens a change would revoke.
+/// How many recorded tokens a change would revoke. A token that it would end for two reasons counts twice.
 async fn count_ended_tokens(
     tx: &mut Tx,
     before: &ApiClient,
     after: &ApiClient,
     now: UnixSeconds,
-) -> Result<i64, Error> {
-    Ok(match EndedTokens::by(before, after) {
+) -> Result<usize, Error> {
+    let client_id = &before.client_id;
+    let count = match EndedTokens::by(before, after) {
         EndedTokens::Nothing | EndedTokens::Stateless => 0,
-        EndedTokens::All => tx.count_live_tokens(&before.client_id, now).await?,
-        EndedTokens::Scopes(scopes) => tx.count_tokens_with_scopes(&before.client_id, &scopes, now).await?,
-    })
+        EndedTokens::All => tx.count_live_tokens(client_id, now).await?,
+        EndedTokens::Scopes(scopes) => tx.count_tokens_with_scopes(client_id, &scopes, now).await?,
+    };
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let Some(max) = new_number(before, after) else { return Ok(count) };
+    let beyond = tx.count_ending(client_id, Ending::Beyond(max), now, REVOKED_MAX + 1).await?;
+    Ok(if beyond > ENDED_AT_ONCE { count.saturating_add(beyond) } else { count })
 }
 
 /// Refuses ids that were not found, each with its index.

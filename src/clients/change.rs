@@ -145,7 +145,8 @@ impl ClientChange {
     }
 
     /// Applies `active_tokens` (the mode) and `replace_grace_seconds`. If the change names only one of them, the other stays as
-    /// it was. The default mode depends on `client.token_expiry`, so that must be applied before.
+    /// it was, but a change from `replace` to another mode drops the grace. The default mode depends on
+    /// `client.token_expiry`, so that must be applied before.
     fn apply_active_tokens(&self, client: &mut ApiClient, is_new: bool, errors: &mut FieldErrors) {
         let grace_seconds = client.active_tokens.grace_seconds();
         let wanted = match &self.active_tokens {
@@ -260,7 +261,7 @@ pub(crate) fn read_token_expiry(fields: &mut Fields<'_>) -> Member<TokenExpiry> 
             (Some("after"), None) => fields.refuse("seconds", "is required with mode \"after\""),
             (Some("never"), None) => return Some(TokenExpiry::Never {}),
             (Some("never"), Some(_)) => {
-                fields.refuse("seconds", "belongs to mode \"after\", not to \"never\"")
+                fields.refuse("seconds", "belongs to mode \"after\", not to \"never\"");
             }
             _ => fields.refuse("mode", "must be \"after\" or \"never\""),
         }

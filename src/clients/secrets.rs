@@ -12,14 +12,14 @@ use super::{Clients, lock_client};
 use crate::kernel::{Error, Fields, Manager, Reader};
 use crate::ledger::{HeldSecret, SaveReply, SecretKind, Subject};
 use crate::model::audit::Action;
-use crate::model::client::{ApiClient, ClientRecord};
+use crate::model::client::ClientRecord;
 use crate::model::clock::{UnixSeconds, to_rfc3339};
 use crate::model::field_errors::FieldErrors;
 use crate::model::ids;
 use crate::model::mail::MailKind;
 use crate::model::page::{Items, Page};
 use crate::model::secret::{ClientSecret, MAX_LIVE_SECRETS, PlainSecret};
-use crate::storage::Change;
+use crate::storage::{Change, Ending};
 
 /// How long the other secrets may stay valid after a new one is created, in seconds: up to thirty days.
 const OVERLAP_RANGE: std::ops::RangeInclusive<i64> = 0..=2_592_000;
@@ -63,30 +63,30 @@ impl Clients {
         save: Option<SaveReply<'_, CreatedSecret>>,
     ) -> Result<CreatedSecret, Error> {
         let mut ahead = EndedBefore::default();
-        let (mut tx, mut client) = if wanted.revoke_tokens == Some(true) {
-            let check = |client: &ApiClient| {
-                caller.must_not_step_up(&client.permissions)?;
-                wanted.check(self.kernel.clock.now()).map(|_| ())
-            };
-            self.lock_to_revoke_all(caller, client_id, &mut ahead, check).await?
-        } else {
+        // Every rule is checked before tokens are revoked in steps, and again after them.
+        let (mut tx, mut client, now, expires_at, has_others) = loop {
             let mut tx = self.kernel.storage.begin().await?;
             let client = lock_client(&mut tx, &caller.reach, client_id).await?;
-            (tx, client)
+            caller.must_not_step_up(&client.permissions)?;
+            let now = self.kernel.clock.now();
+            let expires_at = wanted.check(now)?;
+            tx.delete_expired_secrets(client_id, now).await?;
+            let live = tx.secrets(client_id).await?.len();
+            if live >= MAX_LIVE_SECRETS && wanted.expire_others_after_seconds != Some(0) {
+                return Err(Error::Conflict(format!(
+                    "the client has {MAX_LIVE_SECRETS} live secrets, which is the maximum: delete one, or repeat with \
+                     \"expire_others_after_seconds\": 0 to let them all expire immediately"
+                )));
+            }
+            let ready = match wanted.revoke_tokens {
+                Some(true) => self.ending_few_tokens(tx, caller, &client, Ending::All, &mut ahead).await?,
+                Some(false) | None => Some(tx),
+            };
+            if let Some(tx) = ready {
+                break (tx, client, now, expires_at, live > 0);
+            }
         };
-        caller.must_not_step_up(&client.permissions)?;
-        let now = self.kernel.clock.now();
-        let expires_at = wanted.check(now)?;
         let others_end_at = wanted.expire_others_after_seconds.map(|seconds| now.saturating_add(seconds));
-
-        tx.delete_expired_secrets(client_id, now).await?;
-        let live = tx.secrets(client_id).await?;
-        if live.len() >= MAX_LIVE_SECRETS && others_end_at != Some(now) {
-            return Err(Error::Conflict(format!(
-                "the client has {MAX_LIVE_SECRETS} live secrets, which is the maximum: delete one, or repeat with \
-                 \"expire_others_after_seconds\": 0 to let them all expire immediately"
-            )));
-        }
         let (record, secret) = self.new_secret(client_id, expires_at)?;
         tx.insert_secret(&record).await?;
         if let Some(at) = others_end_at {
@@ -99,7 +99,7 @@ impl Clients {
         mark_changed(&mut client, now);
         tx.update_client(&client).await?;
 
-        let others_end_at = others_end_at.filter(|_| !live.is_empty()).map(to_rfc3339);
+        let others_end_at = others_end_at.filter(|_| has_others).map(to_rfc3339);
         let facts = json!({
             "label": client.label,
             "last_four": record.last_four,

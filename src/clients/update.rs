@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::ahead::EndedBefore;
+use super::ahead::{ENDED_AT_ONCE, EndedBefore};
 use super::change::ClientChange;
 use super::context::{RelatedRecords, RuleContext};
 use super::dto::ClientSettings;
@@ -28,8 +28,9 @@ pub struct ChangedClient {
     /// The client and its live secrets.
     #[serde(flatten)]
     pub record: ClientRecord,
-    /// How many recorded tokens the change revoked. `None` unless it removed a product or a permission, or changed
-    /// `active_tokens` to `replace` or from `many` to a number. Stateless tokens are revoked too, but nothing counts them.
+    /// How many recorded tokens the change revoked. `None` unless it removed a product or a permission, changed
+    /// `active_tokens` to `replace` or from `many` to a number, or revoked tokens beyond a number. Stateless tokens are revoked
+    /// too, but nothing counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_tokens: Option<usize>,
 }
@@ -117,10 +118,7 @@ impl Clients {
             EndedTokens::Scopes(scopes) => endings.push(Ending::WithScopes(scopes)),
             EndedTokens::All => endings.push(Ending::All),
         }
-        // Tokens beyond the number end when the next token is issued, but many should not end in one transaction.
-        if let (ActiveTokens::Many, ActiveTokens::AtMost(max)) = (before.active_tokens, after.active_tokens) {
-            endings.push(Ending::Beyond(max));
-        }
+        endings.extend(new_number(&before, &after).map(Ending::Beyond));
         for ending in endings {
             match self.ending_few_tokens(tx, caller, &before, ending, ahead).await? {
                 Some(same) => tx = same,
@@ -158,8 +156,10 @@ impl Clients {
         ahead: usize,
         now: UnixSeconds,
     ) -> Result<Option<usize>, Error> {
-        let revoked_tokens = self.revoke_ended_tokens(tx, before, after, now).await?;
-        let revoked_tokens = revoked_tokens.map(|revoked| revoked + ahead);
+        let revoked_tokens = match (self.revoke_ended_tokens(tx, before, after, now).await?, ahead) {
+            (None, 0) => None,
+            (revoked, ahead) => Some(revoked.unwrap_or_default() + ahead),
+        };
         self.update_slots(tx, after, workspace.suspended_at.is_some(), now).await?;
         mark_changed(after, now);
         self.write_members(tx, caller, before, after, revoked_tokens).await?;
@@ -175,19 +175,27 @@ impl Clients {
         after: &mut ApiClient,
         now: UnixSeconds,
     ) -> Result<Option<usize>, Error> {
-        match EndedTokens::by(before, after) {
-            EndedTokens::Nothing => Ok(None),
-            EndedTokens::All => Ok(Some(self.revoke_all_tokens(tx, after, now).await?)),
+        let mut count = match EndedTokens::by(before, after) {
+            EndedTokens::Nothing => None,
+            EndedTokens::All => Some(self.revoke_all_tokens(tx, after, now).await?),
             EndedTokens::Stateless => {
                 self.new_generation(tx, after, now).await?;
-                Ok(Some(0))
+                Some(0)
             }
             EndedTokens::Scopes(scopes) => {
                 self.new_generation(tx, after, now).await?;
                 let revoked = tx.revoke_tokens_with_scopes(&after.client_id, &scopes, now).await?;
-                Ok(Some(mark_revoked(tx, &revoked).await?))
+                Some(mark_revoked(tx, &revoked).await?)
+            }
+        };
+        if let Some(max) = new_number(before, after) {
+            let client_id = after.client_id.as_str();
+            if tx.ends_more_than(ENDED_AT_ONCE, client_id, Ending::Beyond(max), now).await? {
+                let revoked = tx.revoke_beyond(&[(client_id, max)], now).await?;
+                *count.get_or_insert_default() += mark_revoked(tx, &revoked).await?;
             }
         }
+        Ok(count)
     }
 
     /// Locks the products that a change depends on, including `granted`, and reads the signing keys.
@@ -280,12 +288,21 @@ fn mail_about(before: &ApiClient, after: &ApiClient) -> MailKind {
     }
 }
 
-/// Which tokens of a client a change ends.
+/// The number that a change sets, unless the client had a number before. Recorded tokens beyond it end when the next token is
+/// issued, but if they are more than [`ENDED_AT_ONCE`] the change itself ends them, because that token should not wait for it.
+pub(super) fn new_number(before: &ApiClient, after: &ApiClient) -> Option<i64> {
+    match (before.active_tokens, after.active_tokens) {
+        (ActiveTokens::AtMost(_), _) => None,
+        (_, ActiveTokens::AtMost(max)) => Some(max),
+        _ => None,
+    }
+}
+
+/// Which tokens of a client a change ends, apart from those beyond a [`new_number`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum EndedTokens<'a> {
     Nothing,
-    /// All stateless tokens, since only recorded tokens can be counted. Recorded tokens beyond the new number end when the
-    /// next token is issued.
+    /// All stateless tokens, since only recorded tokens can be counted.
     Stateless,
     /// All stateless tokens, and the recorded tokens that carry one of these scopes.
     Scopes(Vec<&'a str>),

@@ -14,6 +14,9 @@ const AT_ONCE_FAILING: usize = AT_ONCE / 2;
 const A_SECOND: i64 = 20;
 /// How many requests a host gets at once after it had none for a while.
 const BURST: i64 = 50;
+/// For how many milliseconds without a request a host counts as failing: the longest time between two attempts
+/// ([`super::schedule`]).
+const FAILING_MAX: i64 = 86_400_000 * 6 / 5;
 
 /// One host.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +27,13 @@ struct Host {
     allowance: i64,
     /// When the allowance was last refilled, in monotonic milliseconds.
     refilled_at: i64,
+    /// When its last request began or ended.
+    used_at: i64,
 }
 
 impl Host {
     fn new(now: i64) -> Self {
-        Self { in_flight: 0, is_failing: false, allowance: BURST * 1_000, refilled_at: now }
+        Self { in_flight: 0, is_failing: false, allowance: BURST * 1_000, refilled_at: now, used_at: now }
     }
 
     fn refill(&mut self, now: i64) {
@@ -37,9 +42,11 @@ impl Host {
         self.refilled_at = now;
     }
 
-    /// Whether the host is like one that was never seen, and can be forgotten.
-    fn is_idle(&self) -> bool {
-        self.in_flight == 0 && !self.is_failing && self.allowance >= BURST * 1_000
+    /// Whether the host is like one that was never seen, and can be forgotten. A host that failed is forgotten later, because
+    /// nothing may be sent to it any more.
+    fn is_idle(&self, now: i64) -> bool {
+        let is_failing = self.is_failing && now - self.used_at <= FAILING_MAX;
+        self.in_flight == 0 && !is_failing && self.allowance >= BURST * 1_000
     }
 }
 
@@ -74,6 +81,7 @@ impl Hosts {
         let host = self.hosts.entry(host.to_owned()).or_insert_with(|| Host::new(now));
         host.refill(now);
         host.in_flight += 1;
+        host.used_at = now;
         host.allowance -= 1_000;
     }
 
@@ -82,10 +90,11 @@ impl Hosts {
         if let Some(host) = self.hosts.get_mut(host) {
             host.in_flight = host.in_flight.saturating_sub(1);
             host.is_failing = failed;
+            host.used_at = now;
         }
         self.hosts.retain(|_, host| {
             host.refill(now);
-            !host.is_idle()
+            !host.is_idle(now)
         });
     }
 }
@@ -161,5 +170,11 @@ mod tests {
         let mut left: Vec<_> = hosts.hosts.keys().cloned().collect();
         left.sort();
         assert_eq!(left, ["b", "c"], "host a is like one that was never used");
+        // The webhook of host b is gone, so no request succeeds there.
+        for (now, is_left) in [(FAILING_MAX, true), (FAILING_MAX + 1, false)] {
+            hosts.begin("c", now);
+            hosts.end("c", false, now);
+            assert_eq!(hosts.hosts.contains_key("b"), is_left, "{now}");
+        }
     }
 }

@@ -134,6 +134,7 @@ impl Issuer {
                     missing.join("; ")
                 })
             }
+            IssueError::NotSigned => Error::Crypto("the token could not be signed".to_owned()),
             IssueError::ChangedAgain => Error::ChangedAgain,
             // The fields were checked before, against an earlier state of the client.
             IssueError::ClientRefused(_) | IssueError::Grant(_) => changed(),

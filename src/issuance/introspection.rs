@@ -22,15 +22,15 @@ impl Issuer {
     /// tokens with the platform's algorithm.
     ///
     /// # Errors
-    /// [`IssueError::NoKey`].
+    /// [`IssueError::NoKey`], [`IssueError::NotSigned`].
     pub fn sign_introspection(&self, asker: &str, reply: &impl Serialize) -> Result<String, IssueError> {
         let now = self.kernel.clock.now();
         let alg = self.kernel.policy.signing_alg;
         let key = self.ring.for_signing(alg, UseFor::Expiring, now).ok_or(IssueError::NoKey)?;
         let claims = Claims { iss: &self.policy.issuer, aud: asker, iat: now, token_introspection: reply };
         let failed = |error: &dyn std::fmt::Display| {
-            tracing::error!(%error, kid = key.kid(), "signing failed");
-            IssueError::NoKey
+            tracing::error!(failure = "signing", %error, kid = key.kid(), "signing failed");
+            IssueError::NotSigned
         };
         let json = serde_json::to_vec(&claims).map_err(|error| failed(&error))?;
         key.sign_jwt(TokenTyp::Introspection, &json).map_err(|error| failed(&error))

@@ -123,8 +123,10 @@ pub enum IssueError {
     ClientRefused(Refusal),
     /// The client or the signing key changed twice during the request. The request may be repeated.
     ChangedAgain,
-    /// There is no active key of the algorithm and class that the token needs, or the key could not sign.
+    /// There is no active key of the algorithm and class that the token needs.
     NoKey,
+    /// The key could not sign. The log says why.
+    NotSigned,
     /// The database does not answer, or there are no random bytes.
     Unavailable(KernelError),
 }
@@ -351,7 +353,7 @@ impl Issuer {
         };
         let access_token = self.ring.sign(&key, typ, &json).map_err(|error| {
             tracing::error!(failure = "signing", %error, kid = key.kid(), "signing failed");
-            IssueError::NoKey
+            IssueError::NotSigned
         })?;
         let expires_in = match lifetime {
             Lifetime::Until(end) => Some(end - at),

@@ -73,16 +73,14 @@ fn may_never_expire(client: &Credentials, grant: &Grant) -> bool {
 /// Checks that the requested expiry exceeds neither the client's own `token_expiry` nor the cap of the grant. An expiry that
 /// exceeds one of them is refused, not shortened.
 fn check_expiry(expiry: TokenExpiry, client: &Credentials, grant: Option<&Grant>, errors: &mut FieldErrors) {
-    let own = client.token_expiry.seconds().unwrap_or(*LIFETIME_RANGE.end());
+    let own = client.token_expiry.seconds();
+    let (min, max) = (*LIFETIME_RANGE.start(), own.unwrap_or(*LIFETIME_RANGE.end()));
     let cap = grant.and_then(|grant| grant.lifetime_max);
     match expiry {
-        TokenExpiry::After { seconds } if !(*LIFETIME_RANGE.start()..=own).contains(&seconds) => errors.add(
-            "/token_expiry/seconds",
-            format!(
-                "must be from {} to {own}, the longest lifetime of the API client's tokens",
-                LIFETIME_RANGE.start()
-            ),
-        ),
+        TokenExpiry::After { seconds } if !(min..=max).contains(&seconds) => {
+            let whose = if own.is_some() { ", the longest lifetime of the API client's tokens" } else { "" };
+            errors.add("/token_expiry/seconds", format!("must be from {min} to {max}{whose}"));
+        }
         TokenExpiry::After { seconds } => {
             if let Some(cap) = cap.filter(|cap| seconds > *cap) {
                 errors.add(

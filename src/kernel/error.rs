@@ -64,7 +64,7 @@ pub enum Error {
     /// Storage failed.
     #[error("{0}")]
     Storage(#[source] StorageError),
-    /// There are no random numbers, or something sealed does not open.
+    /// There are no random numbers, something sealed does not open, or a key cannot sign.
     #[error("{0}")]
     Crypto(String),
 }

@@ -146,6 +146,7 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
                 InactiveReason::ClientUnknown | InactiveReason::ClientInactive => {
                     "The API client of the token is deleted, disabled or expired, or its workspace is suspended: a new token does not help, so ask an administrator"
                 }
+                InactiveReason::Expired => "The token has expired: get a new one from this service",
                 InactiveReason::Revoked | InactiveReason::GenerationEnded | InactiveReason::NotRecorded => {
                     "The token was revoked or replaced, or this service has no record of it: get a new one from this service"
                 }

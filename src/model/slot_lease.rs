@@ -80,7 +80,7 @@ fn permute(seed: [u8; 16], position: u32) -> u32 {
     left << 9 | right
 }
 
-/// A keyed function of a few bits: the finalizer of SplitMix64, once for each half of the key.
+/// A keyed function of a few bits: the finalizer of `SplitMix64`, once for each half of the key.
 fn scramble(key: u128, round: u32, input: u32) -> u32 {
     let mix = |mut word: u64| {
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -47,8 +47,11 @@ pub struct RecordedToken {
 impl RecordedToken {
     /// Whether its row says that it is live at `now`. The states of its client, workspace and key count too.
     pub fn is_live(&self, now: UnixSeconds) -> bool {
-        self.revoked_at.is_none()
-            && self.revoke_at.is_none_or(|at| at > now)
-            && self.expires_at.is_none_or(|at| at > now)
+        !self.is_revoked(now) && self.expires_at.is_none_or(|at| at > now)
+    }
+
+    /// Whether it was revoked by `now`, or replaced by another token.
+    pub fn is_revoked(&self, now: UnixSeconds) -> bool {
+        self.revoked_at.is_some() || self.revoke_at.is_some_and(|at| at <= now)
     }
 }

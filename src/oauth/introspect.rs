@@ -18,6 +18,7 @@ use super::error::{OAuthError, no_store};
 use super::presented_token::PresentedToken;
 use crate::clients::Credentials;
 use crate::http::negotiate;
+use crate::issuance::IssueError;
 use crate::ledger::Confirmed;
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
@@ -80,11 +81,10 @@ async fn answer(
     no_store(&mut response);
     // A request that names the signed form gets it (RFC 9701 §4), unless JSON has a higher weight.
     if negotiate::names_media_type(request, SIGNED, JSON) {
-        let signed = services.issuer.sign_introspection(&asker.client_id, &reply).map_err(|_| {
-            tracing::error!(
-                failure = "no_key",
-                "no active signing key of the platform's algorithm, or it could not sign"
-            );
+        let signed = services.issuer.sign_introspection(&asker.client_id, &reply).map_err(|error| {
+            if matches!(error, IssueError::NoKey) {
+                tracing::error!(failure = "no_key", "no active signing key of the platform's algorithm");
+            }
             OAuthError::Unavailable
         })?;
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(SIGNED)));

@@ -26,7 +26,7 @@ enum Refusal {
     NotAcceptable,
     /// The request asks for an earlier version of the list (§8.4).
     NoHistory,
-    /// The database does not answer, or there is no key to sign with.
+    /// The database does not answer, or the list cannot be signed.
     Unavailable,
 }
 
@@ -79,6 +79,8 @@ impl From<StatusListError> for Refusal {
                     "a status list cannot be signed: there is no active key for it, or it could not sign"
                 );
             }
+            // It is in the log already.
+            StatusListError::NotSigned => {}
             StatusListError::Unavailable(error) => {
                 tracing::error!(failure = error.kind(), %error, "a status list cannot be read");
             }

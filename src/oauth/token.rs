@@ -145,7 +145,9 @@ fn reason_of(error: &IssueError) -> Option<Refusal> {
         IssueError::Grant(GrantError::TargetNotGranted) => Refusal::TargetNotGranted,
         IssueError::Grant(GrantError::NeverExpiresNotAllowed) => Refusal::NeverExpiresNotAllowed,
         IssueError::ClientRefused(reason) => *reason,
-        IssueError::ChangedAgain | IssueError::NoKey | IssueError::Unavailable(_) => return None,
+        IssueError::ChangedAgain | IssueError::NoKey | IssueError::NotSigned | IssueError::Unavailable(_) => {
+            return None;
+        }
     })
 }
 
@@ -168,6 +170,8 @@ fn answer_to(error: IssueError) -> OAuthError {
             );
             OAuthError::Unavailable
         }
+        // It is in the log already.
+        IssueError::NotSigned => OAuthError::Unavailable,
         IssueError::Unavailable(error) => OAuthError::unavailable(&error),
     }
 }

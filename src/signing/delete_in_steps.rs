@@ -110,8 +110,8 @@ impl Signing {
     }
 
     /// Revokes the tokens of `holders`, which are in the order of their ids, in one transaction. With `is_last`, nothing of
-    /// these clients is left to revoke afterwards, so their new generations begin and their contacts get mails. Returns how
-    /// many live recorded tokens were revoked.
+    /// these clients is left to revoke afterwards, so their new generations begin, and the contacts of those that may have lost
+    /// a token get mails. Returns how many live recorded tokens were revoked.
     async fn take_step(
         &self,
         caller: &Caller,
@@ -134,13 +134,15 @@ impl Signing {
         let revoked_tokens = mark_revoked(&mut tx, &revoked).await?;
         let held = holders.iter().zip(locked).filter_map(|(holder, client)| Some((holder, client?)));
         for (holder, mut client) in held.filter(|_| is_last) {
+            let live = revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id);
+            let of_client = live.count() + holder.revoked_before;
             if holder.by_generation {
                 self.clients.new_generation(&mut tx, &mut client, now).await?;
                 tx.update_client(&client).await?;
                 tx.changed(Change::Client(client.client_id.clone()));
+            } else if of_client == 0 {
+                continue;
             }
-            let live = revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id);
-            let of_client = live.count() + holder.revoked_before;
             let facts = json!({ "label": client.label, "kid": key.kid, "revoked_tokens": of_client });
             self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::KeyRevoked, facts).await?;
         }

@@ -24,6 +24,8 @@ pub enum InactiveReason {
     ClientInactive,
     /// It was revoked, or replaced by another.
     Revoked,
+    /// It is recorded, and ended after its times were verified.
+    Expired,
     /// It has no row, and its slot is not that of its client's current generation.
     GenerationEnded,
     /// It has no row and no slot, or the row with its id is that of another client's token.
@@ -37,6 +39,7 @@ impl InactiveReason {
             Self::ClientUnknown => "client_unknown",
             Self::ClientInactive => "client_inactive",
             Self::Revoked => "revoked",
+            Self::Expired => "expired",
             Self::GenerationEnded => "generation_ended",
             Self::NotRecorded => "not_recorded",
         }
@@ -70,7 +73,10 @@ impl Tokens {
             TokenState::Recorded(token) if token.client_id != claims.client_id => {
                 Validity::Inactive(InactiveReason::NotRecorded)
             }
-            TokenState::Recorded(token) if !token.is_live(now) => Validity::Inactive(InactiveReason::Revoked),
+            TokenState::Recorded(token) if token.is_revoked(now) => {
+                Validity::Inactive(InactiveReason::Revoked)
+            }
+            TokenState::Recorded(token) if !token.is_live(now) => Validity::Inactive(InactiveReason::Expired),
             TokenState::Recorded(_) => {
                 if let Some(jti) = InlineId::new(&claims.jti) {
                     self.introspected.note(jti, now);

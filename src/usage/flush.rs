@@ -56,10 +56,10 @@ impl Usage {
         Ok(())
     }
 
-    /// Stores what was counted before somebody looks at it. If this fails, the stored counts are shown without it.
+    /// Stores what was counted before the counts are shown. If this fails, the stored counts are shown without it.
     pub(super) async fn flush_to_look(&self) {
         if let Err(error) = self.flush().await {
-            tracing::warn!(failure = error.kind(), %error, "what API clients did could not be stored before it was looked at");
+            tracing::warn!(failure = error.kind(), %error, "the newest usage counts could not be stored, so they are not shown");
         }
     }
 }

@@ -94,7 +94,7 @@ Examples:
     Create {
         /// The API client
         client_id: String,
-        /// Scopes, separated by spaces [default: all products of the API client]
+        /// Scopes, separated by spaces [default: all that are granted to the API client, permissions too]
         #[arg(long)]
         scope: Option<String>,
         /// When it expires: `never`, seconds, a duration like 1h or 30d, a date like 2027-01-31 (00:00 UTC), or an instant; at

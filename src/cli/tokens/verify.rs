@@ -112,6 +112,7 @@ async fn from_inside(opened: &Opened, token: &str) -> Result<AccessTokenClaims, 
                     "its API client is disabled or has expired, or its workspace is suspended"
                 }
                 InactiveReason::Revoked => "it was revoked",
+                InactiveReason::Expired => "it has expired",
                 InactiveReason::GenerationEnded => {
                     "all tokens of its API client were revoked after it was issued"
                 }

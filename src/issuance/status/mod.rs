@@ -29,8 +29,10 @@ use token::{CompressedList, LIST_LIFETIME};
 /// Why a list cannot be served now.
 #[derive(Debug)]
 pub enum StatusListError {
-    /// It cannot be signed: no active key of the platform's algorithm signs expiring tokens, or signing failed.
+    /// No active key of the platform's algorithm signs expiring tokens.
     NoKey,
+    /// It could not be signed. The log says why.
+    NotSigned,
     /// Its statuses cannot be read.
     Unavailable(Error),
 }
@@ -47,7 +49,7 @@ pub struct StatusLists {
     ledger: Arc<Ledger>,
     tokens: Arc<Tokens>,
     ring: Arc<KeyRing>,
-    /// An entry for each list that was requested and still exists.
+    /// An entry for each list that was requested and still exists, and for each number that is being looked up.
     entries: ArcSwap<HashMap<i64, Arc<Entry>>>,
     /// Held while `entries` is replaced.
     inserting: Mutex<()>,
@@ -90,15 +92,16 @@ impl StatusLists {
     pub async fn get(&self, list: i64) -> Result<Option<Arc<SignedList>>, StatusListError> {
         self.must_be_confirmed().await?;
         let known = self.entries.load().get(&list).cloned();
-        let entry = match known {
-            Some(entry) => entry,
-            // Only for lists that exist, so that made-up numbers take no memory.
-            None if self.tokens.status_list(list).await?.is_none() => return Ok(None),
-            None => self.entry(list),
-        };
+        let entry = known.unwrap_or_else(|| self.entry(list));
         match &*entry.current.load() {
             Some(current) if self.is_current(list, current) => Ok(Some(Arc::clone(current))),
-            _ => self.renew(list, &entry).await,
+            _ => {
+                let renewed = self.renew(list, &entry).await;
+                if renewed.is_err() && entry.current.load().is_none() {
+                    self.forget(list);
+                }
+                renewed
+            }
         }
     }
 
@@ -212,7 +215,7 @@ impl StatusLists {
 
 fn cannot_sign(list: i64, error: &std::io::Error) -> StatusListError {
     tracing::error!(failure = "signing", %error, list, "a status list could not be signed");
-    StatusListError::NoKey
+    StatusListError::NotSigned
 }
 
 impl fmt::Debug for StatusLists {

@@ -82,11 +82,11 @@ impl Tx {
         let fitting: Vec<NewDelivery> =
             new.iter().take(room).map(|mail| delivery(mail, mail.kind, &mail.recipient)).collect();
         self.enqueue_deliveries(&fitting).await?;
-        for mail in new.iter().skip(room) {
-            // The recipients of a summary are chosen when it is sent.
-            if !self.merge(mail, "", MailKind::Summary, i64::MIN).await? {
-                self.enqueue_delivery(&delivery(mail, MailKind::Summary, "")).await?;
-            }
+        // A summary counts changes, not mails. Its recipients are chosen when it is sent.
+        if let Some(mail) = new.get(room)
+            && !self.merge(mail, "", MailKind::Summary, i64::MIN).await?
+        {
+            self.enqueue_delivery(&delivery(mail, MailKind::Summary, "")).await?;
         }
         Ok(())
     }

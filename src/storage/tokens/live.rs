@@ -150,11 +150,22 @@ impl Tx {
         ending: Ending<'_>,
         now: i64,
     ) -> Result<bool, StorageError> {
+        Ok(self.count_ending(client_id, ending, now, limit.saturating_add(1)).await? > limit)
+    }
+
+    /// How many tokens a change of a locked client ends; `at_most` if there are more.
+    pub async fn count_ending(
+        &mut self,
+        client_id: &str,
+        ending: Ending<'_>,
+        now: i64,
+        at_most: usize,
+    ) -> Result<usize, StorageError> {
         let sql = self.db.choose(ending.statement());
-        let at_most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
         let ids: Vec<String> =
             on_tx!(self.db, conn => ids!(sql, &mut *conn, client_id, ending, now, at_most))?;
-        Ok(ids.len() > limit)
+        Ok(ids.len())
     }
 
     /// The slots of the recorded tokens of a client that are neither revoked nor ended at `now`.

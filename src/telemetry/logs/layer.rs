@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
@@ -27,12 +28,13 @@ pub trait Output: Send + Sync + 'static {
 pub(super) struct Lines<O> {
     format: LogFormat,
     output: O,
-    repeats: Repeats,
+    /// `None` if every line is written.
+    repeats: Option<Arc<Repeats>>,
 }
 
 impl<O> Lines<O> {
-    pub(super) fn new(format: LogFormat, output: O) -> Self {
-        Self { format, output, repeats: Repeats::default() }
+    pub(super) fn new(format: LogFormat, output: O, repeats: Option<Arc<Repeats>>) -> Self {
+        Self { format, output, repeats }
     }
 }
 
@@ -63,9 +65,12 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let now = SystemClock.now();
-        self.repeats.over(now, |line, times| self.write_repeated(line, times));
-        let kind = Kind::of(event);
-        if kind.as_ref().is_some_and(|kind| !self.repeats.is_first(kind, now)) {
+        let mut kind = None;
+        if let Some(repeats) = &self.repeats {
+            repeats.over(now, |line| self.output.write_line(line, true));
+            kind = Kind::of(event).map(|kind| (repeats, kind));
+        }
+        if kind.as_ref().is_some_and(|(repeats, kind)| !repeats.is_first(kind, now)) {
             return;
         }
         let write = |line: &mut String| {
@@ -73,8 +78,8 @@ where
             // A `String` takes whatever is written.
             let _ = self.write(line, event, &context);
             self.output.write_line(line, *event.metadata().level() <= Level::WARN);
-            if let Some(kind) = kind {
-                self.repeats.written(kind, now, self.after_its_time(line));
+            if let Some((repeats, kind)) = kind {
+                repeats.written(kind, now, self.after_its_time(line));
             }
         };
         // If formatting a value logs something itself, the buffer is already in use.
@@ -90,24 +95,24 @@ const JSON_START: &str = "{\"timestamp\":\"";
 /// The length of a time as it is written.
 const TIME_LEN: usize = "2026-11-23T08:00:00.000Z".len();
 
-impl<O: Output> Lines<O> {
-    /// Writes a line again whose repeats were counted instead of written, with the count.
-    fn write_repeated(&self, line: &str, times: u64) {
-        let mut text = String::with_capacity(line.len() + 64);
-        // A `String` takes whatever is written.
-        let _ = match self.format {
-            LogFormat::Text => {
-                write_timestamp(&mut text).and_then(|()| writeln!(text, "{line} repeated={times}"))
-            }
-            LogFormat::Json => {
-                text.push_str(JSON_START);
-                let line = line.strip_suffix('}').unwrap_or(line);
-                write_timestamp(&mut text).and_then(|()| writeln!(text, "{line},\"repeated\":{times}}}"))
-            }
-        };
-        self.output.write_line(&text, true);
-    }
+/// A line, given without its time, whose repeats were counted instead of written: with the count.
+pub(super) fn repeated(format: LogFormat, line: &str, times: u64) -> String {
+    let mut text = String::with_capacity(line.len() + 64);
+    // A `String` takes whatever is written.
+    let _ = match format {
+        LogFormat::Text => {
+            write_timestamp(&mut text).and_then(|()| writeln!(text, "{line} repeated={times}"))
+        }
+        LogFormat::Json => {
+            text.push_str(JSON_START);
+            let line = line.strip_suffix('}').unwrap_or(line);
+            write_timestamp(&mut text).and_then(|()| writeln!(text, "{line},\"repeated\":{times}}}"))
+        }
+    };
+    text
+}
 
+impl<O: Output> Lines<O> {
     /// A line without its time and its line feed.
     fn after_its_time<'l>(&self, line: &'l str) -> &'l str {
         let before = if self.format == LogFormat::Json { JSON_START.len() } else { 0 };

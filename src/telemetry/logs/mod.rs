@@ -11,7 +11,8 @@ mod layer;
 mod repeats;
 mod stderr;
 
-use std::io;
+use std::io::{self, Write};
+use std::sync::Arc;
 
 use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -21,6 +22,7 @@ pub use layer::Output;
 pub use stderr::{LogGuard, dropped_lines};
 
 use crate::config::LogSettings;
+use repeats::Repeats;
 
 /// Why the log could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +40,8 @@ pub enum StartError {
 /// # Errors
 /// There is a log already.
 pub fn init(settings: &LogSettings) -> Result<(), StartError> {
-    Ok(subscriber(settings, stderr::Direct).try_init()?)
+    // Nothing would write the count of repeats after the last event.
+    Ok(layered(settings, stderr::Direct, None).try_init()?)
 }
 
 /// Starts the log of a serving process: a thread writes the lines, so that no request waits for it. The log ends with
@@ -47,20 +50,39 @@ pub fn init(settings: &LogSettings) -> Result<(), StartError> {
 /// # Errors
 /// There is a log already, or no thread can be started.
 pub fn init_for_serving(settings: &LogSettings) -> Result<LogGuard, StartError> {
-    let (lines, guard) = stderr::start(io::stderr())?;
-    subscriber(settings, lines).try_init()?;
+    let (subscriber, guard) = serving(settings, io::stderr())?;
+    subscriber.try_init()?;
     Ok(guard)
 }
 
-/// The subscriber that [`init`] and [`init_for_serving`] start, writing to `output`. For tests that read what was logged.
+/// A log that a thread writes to `to`.
+fn serving<W: Write + Send + 'static>(
+    settings: &LogSettings,
+    to: W,
+) -> io::Result<(impl Subscriber + Send + Sync + use<W>, LogGuard)> {
+    let repeats = Arc::new(Repeats::new(settings.format));
+    let (lines, guard) = stderr::start(to, Arc::clone(&repeats))?;
+    Ok((layered(settings, lines, Some(repeats)), guard))
+}
+
+/// The subscriber that [`init_for_serving`] starts, writing to `output`. For tests that read what was logged.
 pub fn subscriber<O: Output>(settings: &LogSettings, output: O) -> impl Subscriber + Send + Sync + use<O> {
-    let lines = layer::Lines::new(settings.format, output);
+    layered(settings, output, Some(Arc::new(Repeats::new(settings.format))))
+}
+
+fn layered<O: Output>(
+    settings: &LogSettings,
+    output: O,
+    repeats: Option<Arc<Repeats>>,
+) -> impl Subscriber + Send + Sync + use<O> {
+    let lines = layer::Lines::new(settings.format, output, repeats);
     tracing_subscriber::registry().with(lines).with(settings.level.targets())
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Mutex, mpsc};
+    use std::time::Duration;
 
     use super::*;
     use crate::config::Settings;
@@ -194,6 +216,61 @@ pub(super) mod tests {
                 }
             }
         }
+    }
+
+    /// A log that a thread writes.
+    struct Sent(mpsc::Sender<String>);
+
+    impl Write for Sent {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.send(String::from_utf8(bytes.to_vec()).unwrap());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// How many events these lines stand for.
+    fn events(text: &str) -> usize {
+        let repeated =
+            |line: &str| line.split_once("repeated=").map_or(1, |(_, times)| times.parse().unwrap());
+        text.lines().map(repeated).sum()
+    }
+
+    /// Logs the same failure a thousand times, and nothing after it.
+    fn log_an_outage(subscriber: impl Subscriber + Send + Sync) {
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..1_000 {
+                tracing::error!(target: "mintmark::x", failure = "stall", "it could not be served");
+            }
+        });
+    }
+
+    #[test]
+    fn repeats_are_counted_without_another_event() {
+        let (sent, written) = mpsc::channel();
+        let settings = Settings::from_toml_layers(&[""]).unwrap().log;
+        let (subscriber, _guard) = serving(&settings, Sent(sent)).unwrap();
+        log_an_outage(subscriber);
+        let mut text = String::new();
+        while events(&text) < 1_000 {
+            let more = written.recv_timeout(Duration::from_secs(30));
+            text.push_str(&more.unwrap_or_else(|_| panic!("the count is missing: {text}")));
+        }
+        assert_eq!(events(&text), 1_000, "{text}");
+    }
+
+    #[test]
+    fn repeats_are_counted_at_the_end_of_the_log() {
+        let (sent, written) = mpsc::channel();
+        let settings = Settings::from_toml_layers(&[""]).unwrap().log;
+        let (subscriber, guard) = serving(&settings, Sent(sent)).unwrap();
+        log_an_outage(subscriber);
+        drop(guard);
+        let text: String = written.iter().collect();
+        assert_eq!(events(&text), 1_000, "{text}");
     }
 
     #[test]

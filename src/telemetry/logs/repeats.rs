@@ -1,5 +1,5 @@
 //! During an outage every request would log the same line. Only one line a second is written for each kind; the others are
-//! counted, and the count is written when the first event of a later second is logged.
+//! counted, and the count is written at the end of the second, or with the first event of a later one if that comes first.
 //!
 //! This applies to warnings and errors with a field `failure` (they report that something else is down), and to those of
 //! libraries. All other lines are written each time.
@@ -13,6 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
+use super::layer::repeated;
+use crate::config::LogFormat;
 use crate::model::clock::UnixSeconds;
 
 /// What lines of the same kind have in common: where they are logged, and the failure that they report (for a library, the
@@ -72,8 +74,9 @@ impl Visit for Hashed {
 }
 
 /// The kinds of lines in the current second.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Repeats {
+    format: LogFormat,
     seen: Mutex<HashMap<Kind, Seen>>,
     /// Whether a line is held back, so that other events need no lock.
     holds: AtomicBool,
@@ -88,6 +91,10 @@ struct Seen {
 }
 
 impl Repeats {
+    pub(super) fn new(format: LogFormat) -> Self {
+        Self { format, seen: Mutex::default(), holds: AtomicBool::new(false) }
+    }
+
     /// Whether a line of this kind is the first in its second, and so is to be written. Any other is counted.
     pub(super) fn is_first(&self, kind: &Kind, now: UnixSeconds) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,9 +115,9 @@ impl Repeats {
         seen.insert(kind, Seen { second: now, held_back: 0, line: line.to_owned() });
     }
 
-    /// Calls `each` with every line whose repeats were held back in a second before `now`: the line without its time, and how
-    /// often it was repeated. They are forgotten then.
-    pub(super) fn over(&self, now: UnixSeconds, mut each: impl FnMut(&str, u64)) {
+    /// Calls `each` with a line for every kind of which repeats were held back in a second before `now`: how many they were.
+    /// They are forgotten then.
+    pub(super) fn over(&self, now: UnixSeconds, mut each: impl FnMut(&str)) {
         if !self.holds.load(Ordering::Relaxed) {
             return;
         }
@@ -124,7 +131,7 @@ impl Repeats {
                 still_holds = true;
                 return true;
             }
-            each(&known.line, known.held_back);
+            each(&repeated(self.format, &known.line, known.held_back));
             false
         });
         self.holds.store(still_holds, Ordering::Relaxed);

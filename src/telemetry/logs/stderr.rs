@@ -11,6 +11,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::layer::Output;
+use super::repeats::Repeats;
+use crate::model::clock::{Clock as _, SystemClock, UnixSeconds};
 
 /// How long lines that are not urgent wait for others.
 const GATHER: Duration = Duration::from_millis(5);
@@ -66,12 +68,12 @@ impl Drop for LogGuard {
     }
 }
 
-/// Starts the thread that writes to `to`.
-pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<(Lines, LogGuard)> {
+/// Starts the thread that writes to `to`: the lines, and at the end of each second how many were held back.
+pub(super) fn start(to: impl Write + Send + 'static, repeats: Arc<Repeats>) -> io::Result<(Lines, LogGuard)> {
     let queue = Arc::new(Queue::default());
     let for_thread = Arc::clone(&queue);
     let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || {
-        for_thread.write_all(to);
+        for_thread.write_all(to, &repeats);
         for_thread.lock().ended = true;
         for_thread.ended.notify_one();
     })?;
@@ -123,12 +125,16 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_all(&self, mut to: impl Write) {
+    fn write_all(&self, mut to: impl Write, repeats: &Repeats) {
         let mut batch = Vec::new();
         loop {
             batch.clear();
             let (closed, lost) = self.next(&mut batch);
-            let _ = to.write_all(&batch).and_then(|()| to.flush());
+            let now = if closed { UnixSeconds::MAX } else { SystemClock.now() };
+            repeats.over(now, |line| batch.extend_from_slice(line.as_bytes()));
+            if !batch.is_empty() {
+                let _ = to.write_all(&batch).and_then(|()| to.flush());
+            }
             if lost > 0 {
                 tracing::warn!(target: "mintmark::logs", lost, "log lines were dropped, because they were not read fast enough");
             }
@@ -138,11 +144,15 @@ impl Queue {
         }
     }
 
-    /// Waits for lines and swaps them into `batch`, which is empty. Returns whether they are the last, and how many
-    /// lines were dropped meanwhile.
+    /// Waits for lines, at most until the end of the second, and swaps them into `batch`, which is empty. Returns whether they
+    /// are the last, and how many lines were dropped meanwhile.
     fn next(&self, batch: &mut Vec<u8>) -> (bool, u64) {
         let ready = |w: &mut Waiting| w.bytes.is_empty() && !w.closed;
-        let waiting = self.changed.wait_while(self.lock(), ready).unwrap_or_else(PoisonError::into_inner);
+        let rest = 1_000 - SystemClock.now_millis().rem_euclid(1_000).unsigned_abs();
+        let (waiting, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), Duration::from_millis(rest), ready)
+            .unwrap_or_else(PoisonError::into_inner);
         let gathering = |w: &mut Waiting| !w.hurry && !w.closed;
         let (mut waiting, _) = self
             .changed
@@ -159,6 +169,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::config::LogFormat;
 
     /// A reader that shows each batch and finishes it only on a signal, or when there can be no more signals.
     struct Slow {
@@ -180,7 +191,7 @@ mod tests {
 
     fn slow() -> (mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>, Lines, LogGuard) {
         let ((go, wait), (seen, batches)) = (mpsc::channel(), mpsc::channel());
-        let (lines, guard) = start(Slow { go: wait, seen }).unwrap();
+        let (lines, guard) = start(Slow { go: wait, seen }, Arc::new(Repeats::new(LogFormat::Text))).unwrap();
         (go, batches, lines, guard)
     }
 

@@ -44,7 +44,8 @@ pub(super) fn prefers_openmetrics(accept: &str) -> bool {
             range.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case(wanted))
         });
         let of_range = |range: &str| {
-            let q = range.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("q="));
+            let mut parameters = range.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+            let q = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("q")).map(|(_, q)| q);
             q.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0_f32))
         };
         of_type.map(of_range).fold(0.0, f32::max)
@@ -83,6 +84,7 @@ mod tests {
             "text/plain",
             "application/openmetrics-text;q=0",
             "application/openmetrics-text;q=0.2,text/plain",
+            "application/openmetrics-text;Q=0.2,text/plain",
         ] {
             assert!(!prefers_openmetrics(accept), "{accept}");
         }

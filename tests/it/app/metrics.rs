@@ -42,6 +42,44 @@ fn checked(text: &str) -> BTreeMap<&str, &str> {
     types
 }
 
+/// Checks the form of OpenMetrics 1.0: how samples are named after their metric, its unit, and the end.
+fn checked_openmetrics(text: &str) {
+    let text = text.strip_suffix("# EOF\n").expect("the last line is # EOF");
+    let (mut types, mut units, mut samples) = (BTreeMap::new(), 0, 0);
+    let mut current = ("", "");
+    for line in text.lines() {
+        let comment = line.strip_prefix("# ").map(|comment| comment.split_once(' ').unwrap());
+        match comment.map(|(keyword, rest)| (keyword, rest.split_once(' ').unwrap())) {
+            Some(("HELP", (_, help))) => assert!(!help.is_empty(), "{line}"),
+            Some(("TYPE", (name, kind))) => {
+                assert!(["counter", "gauge", "histogram", "info"].contains(&kind), "{line}");
+                let reserved = ["_total", "_info", "_bucket", "_count", "_sum"];
+                assert!(!reserved.iter().any(|end| name.ends_with(end)), "{line}");
+                assert_eq!(types.insert(name, kind), None, "{line}");
+                current = (name, kind);
+            }
+            Some(("UNIT", (name, unit))) => {
+                assert!(name == current.0 && name.ends_with(&format!("_{unit}")), "{line}");
+                units += 1;
+            }
+            Some(_) => panic!("{line}"),
+            None => {
+                let name = line.split(['{', ' ']).next().unwrap();
+                let end = name.strip_prefix(current.0).expect("samples follow the type of their metric");
+                let ends: &[&str] = match current.1 {
+                    "counter" => &["_total"],
+                    "info" => &["_info"],
+                    "histogram" => &["_bucket", "_count", "_sum"],
+                    _ => &[""],
+                };
+                assert!(ends.contains(&end), "{line}");
+                samples += 1;
+            }
+        }
+    }
+    assert!(types.len() > 20 && units > 0 && samples > types.len(), "{text}");
+}
+
 async fn metrics_for_an_incident_are_there(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
@@ -123,12 +161,16 @@ async fn each_scraper_gets_the_format_it_asks_for(engine: Engine) {
         ("*/*", prometheus),
         ("text/plain;version=0.0.4", prometheus),
         ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", openmetrics),
+        ("application/openmetrics-text;Q=0.1, text/plain", prometheus),
     ] {
         let reply = scraped(&app, accept).await;
         assert_eq!((reply.status, reply.header("content-type")), (200, Some(expected)), "{accept}");
         assert!(reply.header("vary").unwrap().to_ascii_lowercase().contains("accept"));
-        assert_eq!(reply.text().ends_with("# EOF\n"), expected == openmetrics);
-        checked(if expected == prometheus { std::str::from_utf8(&reply.body).unwrap() } else { "" });
+        if expected == prometheus {
+            checked(&reply.text());
+        } else {
+            checked_openmetrics(&reply.text());
+        }
     }
     app.stop().await;
 }

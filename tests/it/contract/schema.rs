@@ -70,6 +70,7 @@ fn of_member(parts: &[&Map<String, Value>], name: &str, member: &Value, at: &str
     let naming: Vec<&Value> = parts
         .iter()
         .filter_map(|part| part.get("properties").and_then(|members| members.get(name)))
+        .chain(parts.iter().flat_map(|part| matching(part, name)))
         .collect();
     for schema in &naming {
         walk(schema, member, at, faults);
@@ -84,6 +85,15 @@ fn of_member(parts: &[&Map<String, Value>], name: &str, member: &Value, at: &str
             _ => faults.push(format!("{at}: is not documented: {member}")),
         }
     }
+}
+
+/// The schemas of `patternProperties` for a member. A pattern is the beginning of a name, with escaped dots.
+fn matching<'a>(part: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a Value> {
+    let patterns = part.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
+    patterns.filter_map(move |(pattern, schema)| {
+        let start = pattern.strip_prefix('^').unwrap().replace("\\.", ".");
+        name.starts_with(&start).then_some(schema)
+    })
 }
 
 /// Checks one keyword of a schema. The error says what is wrong with the value itself; faults in its items go to `faults`.
@@ -125,8 +135,10 @@ fn holds(
             let branch = parent.get(if is(rule, value) { "then" } else { "else" });
             branch.is_none_or(|schema| is(schema, value))
         }
-        // `parts` and `of_member` handle the first four; `if` handles `then` and `else`.
-        "$ref" | "allOf" | "properties" | "additionalProperties" | "then" | "else" => true,
+        // `parts` and `of_member` handle the first five; `if` handles `then` and `else`.
+        "$ref" | "allOf" | "properties" | "patternProperties" | "additionalProperties" | "then" | "else" => {
+            true
+        }
         _ if PASSED_OVER.contains(&keyword) => true,
         _ => return Err(format!("the keyword {keyword} is not known here")),
     };
@@ -216,6 +228,21 @@ mod tests {
             [(true, json!({"status": 405})), (false, json!({"status": 400})), (false, json!({}))]
         {
             assert_eq!(faults_of_body(&content, &body).is_empty(), passes, "{body}");
+        }
+    }
+
+    /// The service reads the same filters (`tests/it/manage/batches.rs`).
+    #[test]
+    fn a_filter_of_a_batch_may_name_metadata_in_two_ways() {
+        let filter = json!({"$ref": "#/components/schemas/ApiClientFilter"});
+        for (passes, value) in [
+            (true, json!({"metadata": {"of": "acme"}})),
+            (true, json!({"metadata.of": "acme"})),
+            (false, json!({"metadata.of": 1})),
+            (false, json!({"metadata.of": null})),
+            (false, json!({"metadata.of": "acme", "status": "gone"})),
+        ] {
+            assert_eq!(faults(&filter, &value).is_empty(), passes, "{value}");
         }
     }
 

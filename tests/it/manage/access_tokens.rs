@@ -163,6 +163,14 @@ async fn an_expiry_is_at_most_the_clients_and_within_every_cap(engine: Engine) {
     ] {
         broken(&post(&admin, path, json!({"token_expiry": expiry})).await, &[pointer]);
     }
+    // The limit is the client's own only if that is finite.
+    for (path, seconds, limit) in [
+        (&hour, 3601, "must be from 60 to 3600, the API client's token_expiry"),
+        (&never, 31_536_001, "must be from 60 to 31536000"),
+    ] {
+        let refused = post(&admin, path, json!({"token_expiry": after(seconds)})).await;
+        assert_eq!(refused.json()["errors"][0]["detail"], limit);
+    }
     broken(
         &post(&admin, &hour, json!({"scope": "tax", "token_expiry": after(1), "x": 1})).await,
         &["/scope", seconds, "/x"],
@@ -333,7 +341,9 @@ async fn one_token_or_all_tokens_of_a_client_are_revoked(engine: Engine) {
         tokens.push((made["jti"].as_str().unwrap().to_owned(), claims(&app, &made)));
     }
     let ends = ok(&post(&admin, &path, json!({"token_expiry": {"mode": "after", "seconds": 60}})).await, 201);
+    let ended = claims(&app, &ends);
     app.clock.advance(60);
+    assert_eq!(verdict(&app, &ended).await, Err(InactiveReason::Expired));
     let (jti, first) = &tokens[0];
     let one = format!("{path}/{jti}");
     for _ in 0..2 {

@@ -13,6 +13,7 @@ on_both_engines!(
     a_client_that_breaks_a_rule_stops_the_whole_batch,
     ids_that_are_out_of_reach_are_named,
     a_batch_that_revokes_too_many_tokens_is_refused,
+    a_batch_ends_many_tokens_beyond_a_number_itself,
     more_than_two_hundred_clients_are_refused,
     invalid_members_are_named,
     the_rules_of_access_are_those_of_a_single_change,
@@ -257,6 +258,35 @@ async fn a_batch_that_revokes_too_many_tokens_is_refused(engine: Engine) {
         report["items"].as_array().unwrap().iter().map(|i| &i["revoked_tokens"]).collect();
     assert_eq!(revoked, [&json!(6_000), &json!(4_000), &json!(0)]);
     assert_eq!(live().await, 20_000);
+    app.stop().await;
+}
+
+/// As a single PATCH: more than 1,000 tokens beyond the number are revoked by the change, fewer by the next token.
+async fn a_batch_ends_many_tokens_beyond_a_number_itself(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, clients) = furnished(&app).await;
+    let many = json!({"ids": ids(&clients), "patch": {"active_tokens": "many"}});
+    ok(&post(&admin, &many).await, 200);
+    record(&app, &clients[0], "gst", 9_000).await;
+    record(&app, &clients[1], "gst", 1_006).await;
+    record(&app, &clients[2], "gst", 900).await;
+    let live =
+        || async { app.database.number("SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NULL").await };
+    // 8,999 and 1,005 are too many together; the 899 of the third client end with its next token.
+    let mut body = json!({"ids": ids(&clients), "patch": {"active_tokens": 1}, "dry_run": true});
+    let refused = post(&admin, &body).await;
+    let detail = problem(&refused, 409, "conflict")["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("more than 10000 tokens"), "{detail}");
+    assert_eq!(live().await, 10_906);
+    body["patch"] = json!({"active_tokens": 4});
+    for dry_run in [true, false] {
+        body["dry_run"] = json!(dry_run);
+        let report = ok(&post(&admin, &body).await, 200);
+        let items = report["items"].as_array().unwrap();
+        let revoked: Vec<&Value> = items.iter().map(|item| &item["revoked_tokens"]).collect();
+        assert_eq!(revoked, [&json!(8_996), &json!(1_002), &json!(0)], "{dry_run}");
+    }
+    assert_eq!(live().await, 4 + 4 + 900);
     app.stop().await;
 }
 

@@ -11,8 +11,10 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 
 on_both_engines!(
     many_tokens_are_ended_in_steps,
+    a_sixth_secret_is_refused_before_any_token_is_revoked,
     a_key_with_many_tokens_is_revoked_in_steps,
     a_change_from_many_to_a_number_ends_many_tokens_in_steps,
+    from_replace_to_a_number_ends_tokens_beyond_it_in_steps,
     a_workspace_with_many_clients_is_suspended_in_steps,
 );
 
@@ -108,12 +110,35 @@ async fn many_tokens_are_ended_in_steps(engine: Engine) {
     }
 }
 
+async fn a_sixth_secret_is_refused_before_any_token_is_revoked(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnished(&app).await;
+    let (client, _) = with_many_tokens(&app, &admin, "sixth").await;
+    let secrets = format!("/v1/api-clients/{}/secrets", client.client_id);
+    for _ in 0..4 {
+        admin.create(&secrets, &json!({})).await;
+    }
+    assert_eq!(admin.post(&secrets, &json!({"revoke_tokens": true})).await.status(), 409);
+    assert_eq!(left_and_steps(&app, &client).await, (MANY + 1, vec![]));
+    let only = json!({"revoke_tokens": true, "expire_others_after_seconds": 0});
+    admin.create(&secrets, &only).await;
+    assert_eq!(left_and_steps(&app, &client).await, (0, vec![1_000, 1_000, 501]));
+    app.stop().await;
+}
+
 async fn a_key_with_many_tokens_is_revoked_in_steps(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (one, list) = with_many_tokens(&app, &admin, "one").await;
     let other = client(&admin, json!({"token_expiry": {"mode": "never"}})).await;
     issued(&reply_as(&app, &other, GRANT).await);
+    // The only token of this client has just ended, so nothing of it is revoked.
+    let contact = json!({"token_expiry": {"mode": "never"}, "notification_emails": ["it@acme.example"]});
+    let ended = client(&admin, contact).await;
+    issued(&reply_as(&app, &ended, GRANT).await);
+    let ends = START - 60;
+    let sql = format!("UPDATE access_tokens SET expires_at = {ends} WHERE client_id = '{}'", ended.client_id);
+    app.database.session().await.execute(&sql).await;
     let kid = "SELECT kid FROM signing_keys WHERE use_for = 'never_expiring'";
     let kid = app.database.session().await.texts(kid).await.remove(0);
     // A request that fails its precondition revokes nothing.
@@ -128,6 +153,8 @@ async fn a_key_with_many_tokens_is_revoked_in_steps(engine: Engine) {
     assert_eq!((left, steps), (0, vec![1_000, 1_000, 502]));
     assert_eq!(left_and_steps(&app, &other).await.0, 0);
     assert!(all_marked(&app, &list).await);
+    let mails = "SELECT COUNT(*) FROM deliveries WHERE kind = 'signing_key.deleted'";
+    assert_eq!(app.database.number(mails).await, 0);
     app.stop().await;
 }
 
@@ -142,6 +169,23 @@ async fn a_change_from_many_to_a_number_ends_many_tokens_in_steps(engine: Engine
     assert_eq!(left_and_steps(&app, &client).await, (4, vec![1_000, 1_000, 497]));
     issued(&reply_as(&app, &client, GRANT).await);
     assert_eq!(left_and_steps(&app, &client).await.0, 4);
+    app.stop().await;
+}
+
+/// With a grace, any number of replaced tokens may be live.
+async fn from_replace_to_a_number_ends_tokens_beyond_it_in_steps(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnished(&app).await;
+    let (client, _) = with_many_tokens(&app, &admin, "grace").await;
+    let mut session = app.database.session().await;
+    let id = &client.client_id;
+    let replaces = format!(
+        "UPDATE api_clients SET active_tokens = 'replace', replace_grace_seconds = 86400 WHERE client_id = '{id}'"
+    );
+    session.execute(&replaces).await;
+    let reply = admin.patch(&format!("/v1/api-clients/{id}"), &json!({"active_tokens": 4})).await;
+    assert_eq!(reply.json::<Value>().await.unwrap()["revoked_tokens"], MANY + 1 - 4);
+    assert_eq!(left_and_steps(&app, &client).await, (4, vec![1_000, 1_000, 497]));
     app.stop().await;
 }
 

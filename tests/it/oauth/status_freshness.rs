@@ -14,7 +14,7 @@ use super::listed::{
     List, ask, client, idx_of, list_at, never_expiring, path_of, read_and_signed, replica, revoke, status_of,
     token,
 };
-use crate::support::{Engine, Reply, START, TestApp, on_both_engines};
+use crate::support::{Engine, Reply, START, Statements, TestApp, on_both_engines};
 
 on_both_engines!(
     a_revocation_shows_before_it_is_acknowledged,
@@ -106,6 +106,25 @@ async fn unchanged_lists_come_from_memory(engine: Engine) {
     for line in ["mintmark_status_lists_read_total 1\n", "mintmark_status_lists_signed_total 1\n"] {
         assert!(text.contains(line), "{line}{text}");
     }
+    app.stop().await;
+}
+
+/// Only on PostgreSQL the statements can be recorded.
+#[tokio::test]
+async fn the_first_request_reads_a_list_once() {
+    let app = TestApp::start(Engine::Postgres).await;
+    let admin = app.administrator().await;
+    let client = never_expiring(&admin).await;
+    let path = path_of(&token(&app, &client).await);
+    let number: i64 = path.rsplit('/').next().unwrap().parse().unwrap();
+    let lists = &app.core.services.status_lists;
+    let (list, statements) = Statements::during(lists.get(number)).await;
+    assert!(list.unwrap().is_some());
+    let reading = statements.iter().filter(|sql| sql.contains("status_bits"));
+    assert_eq!(reading.count(), 1, "{statements:?}");
+    // A number without a list takes no memory.
+    assert!(lists.get(4711).await.unwrap().is_none());
+    assert!(!format!("{lists:?}").contains("4711"), "{lists:?}");
     app.stop().await;
 }
 

@@ -11,6 +11,7 @@ mod operators;
 mod recording;
 mod reminders;
 mod secrets;
+mod signing_failures;
 mod year;
 
 use std::sync::Arc;

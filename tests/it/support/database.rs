@@ -77,12 +77,16 @@ impl TestDatabase {
         PathBuf::from(self.url.strip_prefix("sqlite://").unwrap())
     }
 
-    /// Runs SQL on its own connection: a change that another program, or another version of Mintmark, could have made.
+    /// Runs SQL on its own connection, in one transaction: a change that another program, or another version of Mintmark, could
+    /// have made.
     pub(crate) async fn execute(&self, sql: &'static str) {
         match self.engine {
             Engine::Sqlite => {
                 let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
-                connection.execute(sql).await.unwrap();
+                // Otherwise each statement would be a transaction, and a poll could fall between two of them.
+                for sql in ["BEGIN IMMEDIATE", sql, "COMMIT"] {
+                    connection.execute(sql).await.unwrap();
+                }
                 connection.close().await.unwrap();
             }
             Engine::Postgres => {

@@ -110,9 +110,11 @@ async fn beyond_a_thousand_mails_only_the_count_of_a_summary_rises(engine: Engin
         (from..from + count).map(|n| mail(&format!("m{n:05}"), "cl_1", MailKind::ClientUpdated)).collect()
     };
     change!(storage, tx => tx.enqueue(&many(0, 998)));
-    change!(storage, tx => tx.enqueue(&many(998, 20)));
-    change!(storage, tx => tx.enqueue(&many(1_018, 20)));
-    // Of these 1,038 mails 1,000 wait, and the summary counts the other 38.
+    // Changes of a client with three contacts, one of whom still gets a mail about the first. Each counts once.
+    change!(storage, tx => tx.enqueue(&many(998, 1)));
+    for change in 0..38 {
+        change!(storage, tx => tx.enqueue(&many(999 + 3 * change, 3)));
+    }
     assert_eq!(storage.count_waiting_deliveries().await.unwrap(), 1_001);
     let summary =
         "SELECT occurrences FROM deliveries WHERE about_id = 'cl_1' AND kind = 'summary' AND recipient = ''";

@@ -131,6 +131,10 @@ async fn the_live_tokens_of_a_client_are_counted(engine: Engine) {
     for (limit, more) in [(2, false), (1, true), (0, true)] {
         assert_eq!(change!(storage, tx => tx.ends_more_than(limit, "cl_1", Ending::All, NOW + 120)), more);
     }
+    let (all, beyond) = ((Ending::All, NOW + 120), (Ending::Beyond(1), NOW));
+    for ((ending, now), at_most, count) in [(all, 9, 2), (all, 1, 1), (beyond, 9, 1)] {
+        assert_eq!(change!(storage, tx => tx.count_ending("cl_1", ending, now, at_most)), count);
+    }
 }
 
 /// The numbers from 1 to 20,000 as a table `n`.
