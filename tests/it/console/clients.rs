@@ -5,7 +5,7 @@ use mintmark::model::operator::Role;
 use serde_json::json;
 
 use super::{client_of, create, furnish};
-use crate::support::{Browser, Credentials, Engine, TestApp, on_both_engines};
+use crate::support::{Browser, Credentials, Engine, Page, TestApp, on_both_engines};
 
 on_both_engines!(
     the_test_panel_says_what_a_token_request_would_get,
@@ -16,6 +16,7 @@ on_both_engines!(
     each_state_is_shown_with_its_reason,
     an_unknown_client_is_not_found,
     a_refused_token_request_is_shown_with_its_reason,
+    what_is_said_of_tokens_that_never_expire_is_true_for_the_client,
     an_unreadable_overlap_and_a_sixth_secret_are_refused_at_the_field,
     the_list_is_sorted_only_by_columns_that_it_shows,
 );
@@ -259,6 +260,35 @@ async fn a_refused_token_request_is_shown_with_its_reason(engine: Engine) {
     app.access_token(&Credentials { client_secret: secret, ..client }, &[]).await;
     let live = browser.get(&format!("{}/first-call", client_of(&shown))).await.must_be(200);
     assert!(live.html.contains("SAP called at 14:14 from 127.0.0.1"), "{}", live.html);
+}
+
+async fn what_is_said_of_tokens_that_never_expire_is_true_for_the_client(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let (client, _) = admin.client("acme", json!({"label": "SAP", "products": ["gst"]})).await;
+    let hint = |page: &Page| {
+        let text = page.text();
+        let start = text.find("Never Expires").unwrap();
+        text[start..].split("Notification email").next().unwrap().to_owned()
+    };
+    let new = hint(&browser.get(super::NEW).await.must_be(200));
+    assert!(
+        new.ends_with("If the client requests more than 20, the oldest is revoked, unless you choose otherwise under Active tokens. "),
+        "{new}"
+    );
+    // A change of the expiration leaves Active tokens as they are.
+    let change = format!("/console/api-clients/{}/change", client.client_id);
+    let page = browser.get(&change).await.must_be(200);
+    let known = hint(&page);
+    assert!(known.contains("choose under Active tokens") && !known.contains("than 20"), "{known}");
+    browser.submit(&page.form("/change").with("expiration", "never")).await.must_be(200);
+    let path = format!("/v1/api-clients/{}", client.client_id);
+    let record: serde_json::Value = admin.get(&path).await.json().await.unwrap();
+    assert_eq!(
+        (&record["token_expiry"]["mode"], &record["active_tokens"]),
+        (&json!("never"), &json!("many"))
+    );
 }
 
 async fn an_unreadable_overlap_and_a_sixth_secret_are_refused_at_the_field(engine: Engine) {
