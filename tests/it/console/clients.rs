@@ -16,6 +16,7 @@ on_both_engines!(
     each_state_is_shown_with_its_reason,
     an_unknown_client_is_not_found,
     a_refused_token_request_is_shown_with_its_reason,
+    of_two_requests_in_the_same_second_the_later_one_is_shown_if_that_is_known,
     what_is_said_of_tokens_that_never_expire_is_true_for_the_client,
     an_unreadable_overlap_and_a_sixth_secret_are_refused_at_the_field,
     the_list_is_sorted_only_by_columns_that_it_shows,
@@ -260,6 +261,28 @@ async fn a_refused_token_request_is_shown_with_its_reason(engine: Engine) {
     app.access_token(&Credentials { client_secret: secret, ..client }, &[]).await;
     let live = browser.get(&format!("{}/first-call", client_of(&shown))).await.must_be(200);
     assert!(live.html.contains("SAP called at 14:14 from 127.0.0.1"), "{}", live.html);
+}
+
+async fn of_two_requests_in_the_same_second_the_later_one_is_shown_if_that_is_known(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let (client, _) = admin.client("acme", json!({"label": "SAP", "products": ["gst"]})).await;
+    let address = format!("/console/api-clients/{}/first-call", client.client_id);
+    let ask = async |form: &[(&str, &str)]| {
+        let request = app.request(reqwest::Method::POST, "/oauth2/token").form(form);
+        let sent = request.basic_auth(&client.client_id, Some(&client.client_secret)).send().await;
+        sent.unwrap().status()
+    };
+    app.access_token(&client, &[]).await;
+    // This request is refused before the client authenticates, so it is no use of the secret.
+    assert_eq!(ask(&[("scope", "gst")]).await, 400);
+    let line = browser.get(&address).await.must_be(200);
+    assert!(line.html.contains("SAP called at 14:13"), "{}", line.html);
+    // This one is refused after that: the use of the secret may be its own.
+    assert_eq!(ask(&[("grant_type", "client_credentials"), ("scope", "tax")]).await, 400);
+    let line = browser.get(&address).await.must_be(200);
+    assert!(line.html.contains("Refused at 14:13"), "{}", line.html);
 }
 
 async fn what_is_said_of_tokens_that_never_expire_is_true_for_the_client(engine: Engine) {
