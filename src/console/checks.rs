@@ -114,7 +114,9 @@ fn fault_text(fault: SecretFault) -> &'static str {
         SecretFault::WhiteSpace => {
             "The secret has white space or a line end before or after it. Paste it without."
         }
-        SecretFault::Length => "The secret is not complete, or something was added. It has 53 characters.",
+        SecretFault::Length => {
+            "The secret is not complete, or something was added: a secret has 53 characters."
+        }
         SecretFault::Alphabet => "The secret has a character that no secret has. Copy it again.",
         SecretFault::Checksum => "The secret has a wrong character. Copy it again.",
     }

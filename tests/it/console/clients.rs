@@ -34,7 +34,7 @@ async fn the_test_panel_says_what_a_token_request_would_get(engine: Engine) {
     for (typed, says) in [
         (secret.clone(), "A token request would succeed"),
         (format!("{secret} "), "white space"),
-        (secret[..50].to_owned(), "It has 53 characters"),
+        (secret[..50].to_owned(), "something was added: a secret has 53 characters."),
         ("hunter2".to_owned(), "The client has no such secret"),
         (format!("{}{other_end}", &secret[..52]), "wrong character"),
         (String::new(), "The client has no such secret"),
