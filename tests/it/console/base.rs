@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use crate::support::{Browser, Engine, HtmlForm, TestApp, on_both_engines};
+use crate::support::{Browser, Engine, HtmlForm, MANAGEMENT_APART, TestApp, on_both_engines};
 
 on_both_engines!(
     an_unknown_path_gets_an_error_page,
@@ -76,7 +76,7 @@ async fn assets_are_cached_until_they_change(engine: Engine) {
 }
 
 async fn with_a_management_listener_the_public_one_serves_no_console(engine: Engine) {
-    let app = TestApp::start_with(engine, "server.management_listen = \"127.0.0.1:0\"").await;
+    let app = TestApp::start_with(engine, MANAGEMENT_APART).await;
     let response = app.get("/console/assets/console.css").await;
     assert_eq!(response.status(), 404);
     assert_eq!(response.headers()["content-type"], "application/problem+json");

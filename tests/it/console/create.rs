@@ -4,7 +4,7 @@ use mintmark::model::operator::Role;
 use serde_json::json;
 
 use super::{NEW, client_of, create, furnish, new_client_form};
-use crate::support::{Browser, Credentials, Engine, TestApp, on_both_engines};
+use crate::support::{Browser, Credentials, Engine, MANAGEMENT_APART, TestApp, on_both_engines};
 
 on_both_engines!(
     a_client_is_created_and_gets_a_token,
@@ -300,7 +300,7 @@ async fn the_list_is_searched_filtered_sorted_and_shown_in_pages(engine: Engine)
 }
 
 async fn without_a_session_every_page_leads_to_sign_in(engine: Engine) {
-    let apart = TestApp::start_with(engine, "server.management_listen = \"127.0.0.1:0\"").await;
+    let apart = TestApp::start_with(engine, MANAGEMENT_APART).await;
     assert_eq!(apart.get("/").await.headers()["location"], "/docs");
     let app = TestApp::start(engine).await;
     assert_eq!(app.get("/").await.headers()["location"], "/console");
