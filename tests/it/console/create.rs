@@ -252,9 +252,12 @@ async fn what_is_not_allowed_is_greyed_out_with_the_reason(engine: Engine) {
     assert!(page.says("The workspace Strict does not allow it."), "{}", page.text());
     let never = page.html.split("id=\"expiration-never\"").nth(1).unwrap().split('>').next().unwrap();
     assert!(never.contains("disabled"), "{never}");
-    assert!(
-        page.says("E-Invoicing not allowed in this workspace") || page.says("not allowed in this workspace")
-    );
+    let product = |code: &str| {
+        let input = page.html.split(&format!("name=\"product\" value=\"{code}\"")).nth(1).unwrap();
+        input.split('>').next().unwrap().to_owned()
+    };
+    assert!(product("e-invoicing").contains("disabled") && !product("gst").contains("disabled"));
+    assert!(page.says("E-Invoicing e-invoicing · not allowed in this workspace"), "{}", page.text());
     // A product without tokens that never expire says so, and a form that asks for them is refused.
     let page = browser.get(NEW).await.must_be(200);
     assert!(
