@@ -342,13 +342,18 @@ impl Settings {
     }
 }
 
-/// Returns `server.listen` if its port is 0 (the system chooses the port) and the issuer is derived from that port. The caller
-/// binds this address first and then sets `server.listen` to the bound address. For an invalid address it returns `None`;
-/// [`Settings::load`] reports the problem.
-pub fn open_port(
-    config_file: Option<&Path>,
-    env: impl Iterator<Item = (String, String)>,
-) -> Option<SocketAddr> {
+/// The addresses with port 0 (the system chooses the port) from which a URL is derived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenPorts {
+    /// `server.listen`, if the issuer is derived from it.
+    pub public: Option<SocketAddr>,
+    /// `server.management_listen`, if the origin of the console is derived from it.
+    pub management: Option<SocketAddr>,
+}
+
+/// Returns the addresses that the caller has to bind before it loads the settings; it then sets them to the bound addresses.
+/// An invalid address is left out; [`Settings::load`] reports the problem.
+pub fn open_ports(config_file: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> OpenPorts {
     let mut layers = Layers::defaults();
     if let Some(path) = config_file {
         layers.add_file(path);
@@ -356,8 +361,14 @@ pub fn open_port(
     layers.add_env(env);
     let (_, merged) = layers.merge();
     let text = |key| merged.entry(key).and_then(|entry| entry.value.as_str()).unwrap_or_default();
-    let listen: SocketAddr = text("server.listen").parse().ok()?;
-    (listen.port() == 0 && text("server.public_url").is_empty()).then_some(listen)
+    let open = |address, url| {
+        let address: SocketAddr = text(address).parse().ok()?;
+        (address.port() == 0 && text(url).is_empty()).then_some(address)
+    };
+    OpenPorts {
+        public: open("server.listen", "server.public_url"),
+        management: open("server.management_listen", "server.management_url"),
+    }
 }
 
 /// The `MINTMARK__…` variables of this process. Bytes that are not UTF-8 are replaced: `std::env::vars` would panic at a

@@ -20,15 +20,26 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds the addresses of the settings.
+    /// Binds the addresses of the settings that are not bound yet.
     ///
     /// # Errors
     /// [`StartError::Io`] naming the address.
-    pub fn bind(settings: &Settings) -> Result<Self, StartError> {
-        Self::with_public(Self::bind_public(settings.server.listen)?, settings)
+    pub fn bind(
+        settings: &Settings,
+        public: Option<TcpListener>,
+        management: Option<TcpListener>,
+    ) -> Result<Self, StartError> {
+        let (listen, management_listen) = (settings.server.listen, settings.server.management_listen);
+        Ok(Self {
+            public: public.map_or_else(|| Self::bind_public(listen), Ok)?,
+            management: match (management, management_listen) {
+                (None, Some(address)) => Some(Self::bind_management(address)?),
+                (bound, _) => bound,
+            },
+        })
     }
 
-    /// Binds only the public address: if the system chooses the port, settings such as the issuer depend on that port.
+    /// Binds the public address. If the system chooses the port, settings such as the issuer depend on that port.
     ///
     /// # Errors
     /// [`StartError::Io`] naming the address.
@@ -36,14 +47,12 @@ impl Listeners {
         bind("server.listen", address)
     }
 
-    /// Binds the other addresses of the settings.
+    /// Binds the separate address of `/v1`, `/console` and `/metrics`.
     ///
     /// # Errors
     /// [`StartError::Io`] naming the address.
-    pub fn with_public(public: TcpListener, settings: &Settings) -> Result<Self, StartError> {
-        let management = settings.server.management_listen;
-        let management = management.map(|address| bind("server.management_listen", address)).transpose()?;
-        Ok(Self { public, management })
+    pub fn bind_management(address: SocketAddr) -> Result<TcpListener, StartError> {
+        bind("server.management_listen", address)
     }
 }
 

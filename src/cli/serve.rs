@@ -20,7 +20,7 @@ use crate::vault::master::Origin;
 /// elsewhere; after Ctrl-C it skips that. Then it finishes requests in flight, for up to server.shutdown_timeout_seconds. A
 /// second SIGTERM or Ctrl-C ends the process at once. SIGHUP reads the TLS certificate again, as a change of its file does.
 /// With port 0 in server.listen the system chooses the port; the log shows it, and the issuer is derived from it unless
-/// server.public_url is set.
+/// server.public_url is set. The same applies to server.management_listen and server.management_url.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -46,18 +46,22 @@ impl Serve {
     }
 }
 
-/// Reads the settings and binds the listeners. If the issuer is derived from a port that the system chooses, this port becomes
-/// part of the settings.
+/// Reads the settings and binds the listeners. Ports that the system chose become part of the settings.
 pub(super) fn bind(global: &Global) -> Result<(Settings, Listeners), Failure> {
     let config = global.config.as_deref();
-    if let Some(address) = config::open_port(config, config::environment()) {
-        let public = Listeners::bind_public(address)?;
-        let chosen = ("MINTMARK__SERVER__LISTEN".to_owned(), address_of(&public)?.to_string());
-        let settings = Settings::load(config, config::environment().chain([chosen]))?;
-        return Ok((settings.clone(), Listeners::with_public(public, &settings)?));
+    let open = config::open_ports(config, config::environment());
+    let public = open.public.map(Listeners::bind_public).transpose()?;
+    let management = open.management.map(Listeners::bind_management).transpose()?;
+    let mut chosen = Vec::new();
+    for (setting, listener) in
+        [("MINTMARK__SERVER__LISTEN", &public), ("MINTMARK__SERVER__MANAGEMENT_LISTEN", &management)]
+    {
+        if let Some(listener) = listener {
+            chosen.push((setting.to_owned(), address_of(listener)?.to_string()));
+        }
     }
-    let settings = global.settings()?;
-    let listeners = Listeners::bind(&settings)?;
+    let settings = Settings::load(config, config::environment().chain(chosen))?;
+    let listeners = Listeners::bind(&settings, public, management)?;
     Ok((settings, listeners))
 }
 

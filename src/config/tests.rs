@@ -205,6 +205,7 @@ fn invalid_values_and_contradictions_are_refused_with_the_reason() {
         ("server.management_listen = \"8081\"", "server.management_listen", "not an IP address with a port"),
         ("server.listen = \"127.0.0.1:0\"", "server.public_url", "has port 0"),
         ("server.management_listen = \"0.0.0.0:8081\"", "server.management_url", "is not loopback"),
+        ("server.management_listen = \"127.0.0.1:0\"", "server.management_url", "has port 0"),
         ("server.management_url = \"https://m.example\"", "server.management_url", "is not set"),
         (
             "server.management_listen = \"127.0.0.1:8081\"\nserver.management_url = \"https://m.example/a\"",

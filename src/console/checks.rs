@@ -118,7 +118,9 @@ fn fault_text(fault: SecretFault) -> &'static str {
         SecretFault::WhiteSpace => {
             "The secret has white space or a line end before or after it. Paste it without."
         }
-        SecretFault::Length => "The secret is not complete, or something was added. It has 53 characters.",
+        SecretFault::Length => {
+            "The secret is not complete, or something was added: a secret has 53 characters."
+        }
         SecretFault::Alphabet => "A character after mms_ is no letter or digit. Copy the secret again.",
         SecretFault::Checksum => "The secret has a wrong character. Copy it again.",
     }

@@ -58,7 +58,10 @@ pub(super) fn change(form: &Form, before: Option<&ApiClient>, problems: &mut Vec
         text => Value::from(text),
     };
     set("label", form.trimmed("label").into());
-    set("description", text_or_null("description"));
+    set(
+        "description",
+        form.text("description", before.and_then(|client| client.description.as_deref())).into(),
+    );
     set("products", form.all("product").collect());
     set("permissions", form.all("permission").collect());
     match expiry(form) {
@@ -97,14 +100,25 @@ pub(super) fn change(form: &Form, before: Option<&ApiClient>, problems: &mut Vec
     ClientChange::read(&Value::Object(body))
 }
 
-/// The pairs of the form, one per line. Pairs of the client that the form no longer has become `null`, which removes them.
+/// A pair of metadata as the form shows it.
+fn pair((key, value): (&String, &String)) -> String {
+    format!("{key}={value}")
+}
+
+/// The pairs of the form, one per line. A line that is as the form showed it leaves its pair as it is: key and value may contain
+/// what cannot be typed. Pairs of the client that the form no longer has become `null`, which removes them.
 fn metadata(form: &Form, before: Option<&ApiClient>) -> Result<Value, Problem> {
-    let mut pairs: Map<String, Value> = before
-        .into_iter()
-        .flat_map(|client| client.metadata.keys())
-        .map(|key| (key.clone(), Value::Null))
-        .collect();
-    for line in form.one("metadata").lines().map(str::trim).filter(|line| !line.is_empty()) {
+    let mut gone: Vec<_> = before.into_iter().flat_map(|client| &client.metadata).collect();
+    let mut pairs = Map::new();
+    for line in form.one("metadata").lines() {
+        if let Some(at) = gone.iter().position(|known| pair(*known) == line) {
+            gone.remove(at);
+            continue;
+        }
+        let line = line.trim();
+        if line.is_empty() {
+            continue;
+        }
         let Some((key, value)) = line.split_once('=') else {
             return Err(Problem::of(
                 "metadata",
@@ -112,6 +126,9 @@ fn metadata(form: &Form, before: Option<&ApiClient>) -> Result<Value, Problem> {
             ));
         };
         pairs.insert(key.trim().to_owned(), value.trim().into());
+    }
+    for (key, _) in gone {
+        pairs.entry(key).or_insert(Value::Null);
     }
     Ok(Value::Object(pairs))
 }
@@ -237,7 +254,7 @@ pub(super) fn filled(client: &ApiClient) -> Form {
     form.push("description", client.description.as_deref().unwrap_or_default());
     form.push("signing_alg", client.signing_alg.map(|alg| alg.to_string()).unwrap_or_default());
     form.push("expires_at", client.expires_at.map(end).unwrap_or_default());
-    let pairs: Vec<String> = client.metadata.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let pairs: Vec<String> = client.metadata.iter().map(pair).collect();
     form.push("metadata", pairs.join("\n"));
     match client.active_tokens {
         ActiveTokens::Many => form.push("active_tokens", "many"),

@@ -139,7 +139,7 @@ pub(super) fn products(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
 }
 
 /// How long tokens are valid, with the date on which a token made now would end.
-pub(super) fn expirations(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
+pub(super) fn expirations(typed: &Form, around: &Around<'_>, is_new: bool) -> Vec<Choice> {
     let chosen = typed.one("expiration");
     let mut choices: Vec<Choice> = Vec::new();
     for (seconds, name) in PRESETS {
@@ -169,12 +169,13 @@ pub(super) fn expirations(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
     {
         ("None of the products allows it.".to_owned(), true)
     } else {
-        (
-            format!(
-                "A token is valid until you revoke it. {in_token} When this client has more than 20 tokens, the oldest is revoked."
-            ),
-            false,
-        )
+        // A change of the expiration does not change how many tokens are active.
+        let how_many = if is_new {
+            "If the client requests more than 20, the oldest is revoked, unless you choose otherwise under Active tokens."
+        } else {
+            "For a program that requests a token at every call, choose under Active tokens how many are valid at a time."
+        };
+        (format!("A token is valid until you revoke it. {in_token} {how_many}"), false)
     };
     choices.push(Choice {
         hint,

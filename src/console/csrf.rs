@@ -52,9 +52,13 @@ pub(super) fn check(door: &Door, request: &HttpRequest, form: &Form, bound: Boun
         return Ok(());
     }
     tracing::info!("a form without the token of its session was refused");
+    let why = match bound {
+        Bound::Session(_) => "You signed in or out after the page was opened",
+        Bound::Visitor(_) => "The page was open for more than an hour, or this browser keeps no cookies",
+    };
     Err(Stop::forbidden(
         "This form is out of date",
-        "You signed in or out after the page was opened, so nothing was changed. Go back, reload the page, and send it again.",
+        format!("{why}, so nothing was changed. Go back, reload the page, and send it again."),
     ))
 }
 

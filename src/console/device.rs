@@ -2,10 +2,13 @@
 
 /// What identifies a browser in `User-Agent`, and its name. The more specific comes first: the `User-Agent` of Edge also
 /// names Chrome, and that of Chrome also names Safari.
-const BROWSERS: [(&str, &str); 9] = [
+const BROWSERS: [(&str, &str); 12] = [
     ("Edg/", "Edge"),
     ("EdgA/", "Edge"),
+    ("EdgiOS/", "Edge"),
     ("OPR/", "Opera"),
+    ("OPT/", "Opera"),
+    ("OPiOS/", "Opera"),
     ("SamsungBrowser/", "Samsung Internet"),
     ("Firefox/", "Firefox"),
     ("FxiOS/", "Firefox"),
@@ -68,6 +71,38 @@ mod tests {
             (
                 "(Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/20.0 Safari/605.1.15",
                 "Safari on Mac",
+            ),
+            (
+                "(Linux; Android 16) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Mobile Safari/537.36 EdgA/156.0",
+                "Edge on Android",
+            ),
+            (
+                "(iPhone; CPU iPhone OS 20_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/20.0 EdgiOS/156.0 Mobile/15E148 Safari/604.1",
+                "Edge on iPhone",
+            ),
+            (
+                "(iPhone; CPU iPhone OS 20_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/156.0 Mobile/15E148 Safari/604.1",
+                "Chrome on iPhone",
+            ),
+            (
+                "(iPad; CPU OS 20_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) FxiOS/150.0 Mobile/15E148 Safari/605.1.15",
+                "Firefox on iPad",
+            ),
+            (
+                "(iPhone; CPU iPhone OS 20_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/20.0 Mobile/15E148 Safari/604.1 OPT/6.0",
+                "Opera on iPhone",
+            ),
+            (
+                "(iPhone; CPU iPhone OS 20_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) OPiOS/16.0 Mobile/15E148 Safari/9537.53",
+                "Opera on iPhone",
+            ),
+            (
+                "(X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 OPR/130.0",
+                "Opera on Linux",
+            ),
+            (
+                "(Linux; Android 16) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/30.0 Chrome/156.0 Mobile Safari/537.36",
+                "Samsung Internet on Android",
             ),
         ] {
             assert_eq!(device(Some(&format!("{mozilla} {agent}"))), name);

@@ -67,6 +67,16 @@ impl Form {
         self.one(name).trim()
     }
 
+    /// The text of a field of several lines, with line feeds as line ends, since browsers send CR LF; `None` if it was left
+    /// empty. A text that was not touched is `before`, whatever white space and line ends that has.
+    pub(super) fn text(&self, name: &str, before: Option<&str>) -> Option<String> {
+        let typed = with_line_feeds(self.one(name));
+        match before.filter(|before| with_line_feeds(before) == typed) {
+            Some(before) => Some(before.to_owned()),
+            None => Some(typed.trim().to_owned()).filter(|text| !text.is_empty()),
+        }
+    }
+
     /// The version of the record that the form was filled from. A version that cannot be read matches no record.
     pub(super) fn version(&self) -> Precondition {
         match self.one("version") {
@@ -116,6 +126,10 @@ impl<const N: usize> From<[(&str, &str); N]> for Form {
     fn from(fields: [(&str, &str); N]) -> Self {
         Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
+}
+
+fn with_line_feeds(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 fn unreadable() -> Stop {

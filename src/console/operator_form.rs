@@ -39,14 +39,32 @@ pub(super) struct Places {
     pub(super) has_more: bool,
 }
 
-/// The change that a form asks for. Roles are left as they are unless `with_roles`.
-pub(super) fn change(form: &Form, with_roles: bool) -> OperatorChange {
+/// The change that a form asks for. Roles that a sign-in provider sets are left as they are.
+pub(super) fn change(form: &Form, before: Option<&Operator>) -> OperatorChange {
+    let is_set_here = before.is_none_or(|operator| operator.role_source.is_none());
+    let before = before.map(|operator| operator.roles.as_slice()).unwrap_or_default();
     OperatorChange {
         email: Member::Value(form.trimmed("email").to_owned()),
         name: Member::Value(form.trimmed("name").to_owned()),
-        roles: if with_roles { Member::Value(roles(form)) } else { Member::Absent },
+        roles: if is_set_here { Member::Value(changed_roles(form, before)) } else { Member::Absent },
         ..OperatorChange::default()
     }
+}
+
+/// The roles that a form names. A workspace has one role in the form: who is administrator and viewer there, and stays
+/// administrator, stays both.
+fn changed_roles(form: &Form, before: &[Role]) -> Vec<Role> {
+    let mut roles = roles(form);
+    let is_left = |role: &&Role| match role {
+        Role::WorkspaceViewer(id) => {
+            let admin = Role::WorkspaceAdmin(id.clone());
+            before.contains(&admin) && roles.contains(&admin) && !roles.contains(role)
+        }
+        _ => false,
+    };
+    let left: Vec<Role> = before.iter().filter(is_left).cloned().collect();
+    roles.extend(left);
+    roles
 }
 
 /// The roles that a form names. Values that name no role are left out.
@@ -95,21 +113,22 @@ pub(super) fn form_of(operator: &Operator) -> Form {
 /// The workspaces of the form: the first [`LISTED_MAX`] without that of the platform, and those in which the form has a role.
 pub(super) async fn places(signed_in: &SignedIn, reader: &Reader, typed: &Form) -> Result<Places, Stop> {
     let found = signed_in.door.services.tenants.workspaces(reader, &Page::first(LISTED_MAX)).await?;
-    let mut left: BTreeSet<Role> =
-        roles(typed).into_iter().filter(|role| role.workspace_id().is_some()).collect();
-    let place = |Workspace { workspace_id: id, name, .. }: Workspace| Place {
-        is_admin: left.remove(&Role::WorkspaceAdmin(id.clone())),
-        is_viewer: left.remove(&Role::WorkspaceViewer(id.clone())),
+    let roles = roles(typed);
+    let place = |id: String, name: String| Place {
+        is_admin: roles.contains(&Role::WorkspaceAdmin(id.clone())),
+        is_viewer: roles.contains(&Role::WorkspaceViewer(id.clone())),
         id,
         name,
     };
-    let others = found.items.into_iter().filter(|workspace| workspace.workspace_id != PLATFORM);
-    let mut listed: Vec<Place> = others.map(place).collect();
-    for role in left {
-        let id = role.workspace_id().unwrap_or_default().to_owned();
-        let is_admin = matches!(role, Role::WorkspaceAdmin(_));
-        listed.push(Place { name: id.clone(), id, is_admin, is_viewer: !is_admin });
+    let mut left: BTreeSet<&str> = roles.iter().filter_map(Role::workspace_id).collect();
+    let mut listed = Vec::new();
+    for Workspace { workspace_id, name, .. } in found.items {
+        left.remove(workspace_id.as_str());
+        if workspace_id != PLATFORM {
+            listed.push(place(workspace_id, name));
+        }
     }
+    listed.extend(left.into_iter().map(|id| place(id.to_owned(), id.to_owned())));
     Ok(Places { listed, has_more: found.next_after.is_some() })
 }
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::account::recovery_codes;
 use super::device::device;
 use super::door::Door;
-use super::page::{Problem, Shell, has_problem, page, see_other};
+use super::page::{Problem, Shell, has_problem, see_other};
 use super::session;
 use super::sign_in::new_way::{missing, problems};
 use super::sign_in::oidc::links::{self, ProviderLink};
@@ -59,7 +59,7 @@ pub(crate) async fn get(
     let setup = setup_for(&visitor.door, &token).await?;
     let next = visitor.door.after_sign_in(&asked.map(Query::into_inner).unwrap_or_default().next);
     let shown = SetupPage::of(&visitor, &setup, &token, &next, Vec::new());
-    Ok(visitor.remember(page(StatusCode::OK, &shown)?))
+    visitor.page(StatusCode::OK, &shown)
 }
 
 /// `POST /console/setup/{token}`: with a password, and an authenticator app where a second factor is needed.
@@ -69,7 +69,8 @@ pub(crate) async fn post(sent: VisitorForm, token: Path<String>) -> Result<HttpR
     let setup = setup_for(door, &token).await?;
     let next = door.after_sign_in(form.one("next"));
     let refuse = |problems| {
-        page(StatusCode::UNPROCESSABLE_ENTITY, &SetupPage::of(&visitor, &setup, &token, &next, problems))
+        visitor
+            .page(StatusCode::UNPROCESSABLE_ENTITY, &SetupPage::of(&visitor, &setup, &token, &next, problems))
     };
     let (password, code) = (form.one("password"), form.trimmed("code"));
     let secret = totp_secret(&visitor, &token);
@@ -112,7 +113,7 @@ pub(crate) async fn post_passkey(sent: VisitorForm, token: Path<String>) -> Resu
     let Some(made) = made else {
         let problem = Problem::general("The passkey could not be set up. Try again, or use a password.");
         let shown = SetupPage::of(&visitor, &setup, &token, &next, vec![problem]);
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &shown);
+        return visitor.page(StatusCode::UNPROCESSABLE_ENTITY, &shown);
     };
     let way_in = passkey::way_in(made, device(source.user_agent.as_deref()));
     match door.services.operators.use_setup_link(&token, way_in, &source).await {

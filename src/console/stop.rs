@@ -211,11 +211,18 @@ pub(super) fn sentence(text: &str) -> String {
 
 /// 405; `allow` lists the methods that the page has (RFC 9110 §15.5.6).
 pub fn method_not_allowed(allow: &str) -> Stop {
-    let mut stop = Stop::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "This address is for a button",
-        "It does something when a form is sent to it, and shows nothing by itself. Go back to the page you came from.",
-    );
+    let (heading, text) = if allow.contains("GET") {
+        (
+            "This page does not take what was sent",
+            "Nothing was changed. Open the page again, and use the links and buttons on it.",
+        )
+    } else {
+        (
+            "This address is for a button",
+            "It does something when a form is sent to it, and shows nothing by itself. Go back to the page you came from.",
+        )
+    };
+    let mut stop = Stop::new(StatusCode::METHOD_NOT_ALLOWED, heading, text);
     stop.said.allow = Some(allow.to_owned());
     stop
 }

@@ -1,9 +1,10 @@
 //! A browser before sign-in: it has a short-lived cookie that its forms are bound to.
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::LocalBoxFuture;
@@ -11,7 +12,7 @@ use futures_util::future::LocalBoxFuture;
 use super::csrf::{self, Bound};
 use super::door::Door;
 use super::form::Form;
-use super::page::Shell;
+use super::page::{Shell, page};
 use super::stop::Stop;
 use crate::http::connection::PendingBody;
 use crate::kernel::Error;
@@ -28,7 +29,6 @@ pub(crate) struct Visitor {
     pub(super) door: Data<Door>,
     pub(super) request: HttpRequest,
     key: String,
-    is_new: bool,
 }
 
 /// A POST before sign-in, whose form was made for this browser.
@@ -43,12 +43,11 @@ impl Visitor {
         let known = cookie(request, &door.cookie_name(COOKIE)).filter(|key| {
             key.len() == KEY_LEN && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         });
-        let is_new = known.is_none();
         let key = match known {
             Some(key) => key.to_owned(),
             None => URL_SAFE_NO_PAD.encode(door.random.fill::<16>().map_err(Error::from)?),
         };
-        Ok(Self { door, request: request.clone(), key, is_new })
+        Ok(Self { door, request: request.clone(), key })
     }
 
     /// The token for the forms of a page, in the field `csrf`.
@@ -61,13 +60,16 @@ impl Visitor {
         Shell::plain(&self.door, title)
     }
 
-    /// Gives the browser its cookie with a page that has a form, if it has none.
+    /// A page with a form. The browser keeps its cookie for an hour from then on.
+    pub(super) fn page(&self, status: StatusCode, template: &impl Template) -> Result<HttpResponse, Stop> {
+        Ok(self.remember(page(status, template)?))
+    }
+
+    /// Gives the browser its cookie, or renews it.
     pub(super) fn remember(&self, mut page: HttpResponse) -> HttpResponse {
-        if self.is_new {
-            let cookie = self.door.cookie(COOKIE, &self.key, KEPT_SECONDS);
-            if let Ok(cookie) = header::HeaderValue::from_str(&cookie) {
-                page.headers_mut().append(header::SET_COOKIE, cookie);
-            }
+        let cookie = self.door.cookie(COOKIE, &self.key, KEPT_SECONDS);
+        if let Ok(cookie) = header::HeaderValue::from_str(&cookie) {
+            page.headers_mut().append(header::SET_COOKIE, cookie);
         }
         page
     }

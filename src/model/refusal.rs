@@ -196,8 +196,7 @@ impl Refusal {
     pub fn is_after_authentication(self) -> bool {
         matches!(
             self,
-            Self::MalformedRequest
-                | Self::UnsupportedGrantType
+            Self::UnsupportedGrantType
                 | Self::MalformedScope
                 | Self::ScopeNotGranted
                 | Self::TargetNotGranted

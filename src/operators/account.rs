@@ -46,14 +46,6 @@ pub enum WayRef {
 }
 
 impl Operators {
-    /// The secret for a new authenticator app, to be shown and then confirmed with a code.
-    ///
-    /// # Errors
-    /// [`Error::Crypto`].
-    pub fn new_totp_secret(&self) -> Result<super::TotpSecret, Error> {
-        Ok(super::TotpSecret::from_bytes(Zeroizing::new(self.kernel.random.fill::<20>()?).as_slice()))
-    }
-
     /// The ways in of the operator.
     ///
     /// # Errors

@@ -73,8 +73,8 @@ impl Operators {
     }
 
     /// Signs in the operator of an account at a provider with a `role_claim`. The first sign-in creates the operator, and each
-    /// one sets their roles. Operators that an administrator created keep the roles that administrators gave them, and the last
-    /// platform administrator keeps theirs.
+    /// one sets their roles. Only the provider that created an operator sets their roles, and the last platform administrator
+    /// keeps theirs.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -109,14 +109,15 @@ impl Operators {
     ) -> Result<(ClaimsCheck, Option<String>), Error> {
         let now = self.kernel.clock.now();
         let known = self.kernel.storage.identity(claims.issuer, claims.subject).await?;
-        if let Some(Identity { operator_id, .. }) = known {
+        if let Some(Identity { operator_id, provider, .. }) = known {
             let Some(before) = tx.operator(&operator_id).await? else {
                 return Ok((ClaimsCheck::Disabled, None));
             };
             if !before.is_active() {
                 return Ok((ClaimsCheck::Disabled, Some(operator_id)));
             }
-            if before.role_source.is_some() {
+            // The identity has the name that the provider had at the time, so the settings may name it differently now.
+            if before.role_provider() == Some(provider.as_str()) {
                 let roles = roles_of(tx, claims.roles).await?;
                 if roles.is_empty() {
                     return Ok((ClaimsCheck::NoRole, Some(operator_id)));

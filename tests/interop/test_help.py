@@ -4,17 +4,21 @@
 
 import hashlib
 import html
+import http.server
 import json
 import os
 import re
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 FACTS = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
 COOKIE = "h" * 43
@@ -90,6 +94,39 @@ def test_a_program_verifies_a_token(run, token, name):
         assert refused.returncode == 1 and refused.stderr.startswith("refused: "), refused.stderr
     if name == "verify-python":
         assert run(name, TOKEN=token, AUDIENCE="https://other.example.com").returncode == 1
+
+
+def test_a_token_without_products_is_refused(snippets, tmp_path):
+    """The service issues no such token, so the program is run with a key of the test."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    jwk = {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())), "kid": "k", "alg": "ES256", "use": "sig"}
+
+    class Keys(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps({"keys": [jwk]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keys) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        issuer = f"http://127.0.0.1:{server.server_port}"
+        (tmp_path / "verify.py").write_text(snippets["verify-python"].replace(FACTS["issuer"], issuer))
+        claims = {"iss": issuer, "aud": "urn:a", "iat": int(time.time()), "jti": "j", "client_id": "c", "workspace_id": "w"}
+
+        def verify(**more):
+            token = jwt.encode({**claims, **more}, key, algorithm="ES256", headers={"kid": "k"})
+            environment = {**os.environ, "TOKEN": token, "AUDIENCE": "urn:a", "PRODUCT": "gst"}
+            return subprocess.run([sys.executable, tmp_path / "verify.py"], env=environment, text=True, capture_output=True, timeout=120)
+
+        assert verify(products=["gst"]).stdout.startswith("valid: client c")
+        refused = verify()
+        assert refused.returncode == 1 and refused.stderr.startswith("refused: "), refused.stderr
+        server.shutdown()
 
 
 def test_the_service_says_whether_a_token_is_valid(run, token):

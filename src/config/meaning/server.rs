@@ -163,6 +163,14 @@ impl Check {
                 );
                 return None;
             }
+            if listen.port() == 0 {
+                self.refuse(
+                    key,
+                    "server.management_listen has port 0, so the address of the console is not known",
+                    "Set it to the origin that browsers use",
+                );
+                return None;
+            }
             return origin(listen, tls);
         }
         match PublicUrl::parse(text) {

@@ -75,10 +75,7 @@ pub(crate) async fn post(sent: Submitted) -> Result<HttpResponse, Stop> {
 
 /// `GET /console/account/recovery-codes/{name}`
 pub(crate) async fn show(signed_in: SignedIn, name: Path<String>) -> Result<HttpResponse, Stop> {
-    let state = signed_in.door.services.operators.read_state(PURPOSE, &name).await?;
-    let kept = state.and_then(|state| serde_json::from_slice::<Kept>(&state).ok());
-    let kept = kept.filter(|kept| kept.session_id == signed_in.session.session_id);
-    let kept = kept.ok_or_else(|| gone(&signed_in))?;
+    let kept = kept(&signed_in, &name).await?.ok_or_else(|| gone(&signed_in))?;
     let action = signed_in.door.href(&format!("/account/recovery-codes/{name}/stored"));
     page(
         StatusCode::OK,
@@ -89,10 +86,18 @@ pub(crate) async fn show(signed_in: SignedIn, name: Path<String>) -> Result<Http
 /// `POST /console/account/recovery-codes/{name}/stored`
 pub(crate) async fn stored(sent: Submitted, name: Path<String>) -> Result<HttpResponse, Stop> {
     let signed_in = sent.signed_in;
-    let state = signed_in.door.services.operators.take_state(PURPOSE, &name).await?;
-    let kept = state.and_then(|state| serde_json::from_slice::<Kept>(&state).ok());
-    let next = kept.map_or_else(|| signed_in.door.href(PATH), |kept| kept.next);
+    let Some(Kept { next, .. }) = kept(&signed_in, &name).await? else {
+        return Ok(see_other(&signed_in.door.href(PATH)));
+    };
+    signed_in.door.services.operators.take_state(PURPOSE, &name).await?;
     Ok(see_other(&next))
+}
+
+/// What is kept for this session.
+async fn kept(signed_in: &SignedIn, name: &str) -> Result<Option<Kept>, Stop> {
+    let state = signed_in.door.services.operators.read_state(PURPOSE, name).await?;
+    let kept = state.and_then(|state| serde_json::from_slice::<Kept>(&state).ok());
+    Ok(kept.filter(|kept| kept.session_id == signed_in.session.session_id))
 }
 
 fn gone(signed_in: &SignedIn) -> Stop {

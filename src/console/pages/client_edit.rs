@@ -140,7 +140,7 @@ async fn form_page(
         nonce: String::new(),
         version,
         products: view::products(&typed, &around),
-        expirations: view::expirations(&typed, &around),
+        expirations: view::expirations(&typed, &around, false),
         units: view::units(&typed),
         kinds: Vec::new(),
         ways: Vec::new(),

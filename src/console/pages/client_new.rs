@@ -275,7 +275,7 @@ async fn form_page(
         nonce: nonce.as_str().to_owned(),
         version: String::new(),
         products: view::products(&typed, &around),
-        expirations: view::expirations(&typed, &around),
+        expirations: view::expirations(&typed, &around, true),
         units: view::units(&typed),
         kinds: view::kinds(&typed),
         ways: view::ways(&typed),

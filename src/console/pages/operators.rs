@@ -168,7 +168,7 @@ pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
     let manager = signed_in.platform_manager().await?;
     must_be_fresh(&signed_in)?;
     let nonce = reveal_flow::nonce_of(&signed_in, form.one("nonce"), UseCase::InviteOperator)?;
-    let (operators, wanted) = (&signed_in.door.services.operators, change(&form, true));
+    let (operators, wanted) = (&signed_in.door.services.operators, change(&form, None));
     let render = |created: &CreatedOperator| ShownLink::of(&created.operator, &created.setup_link).bytes();
     let subject = |created: &CreatedOperator| created.operator.operator_id.clone();
     let made = reveal_flow::once(&signed_in, &manager, &nonce, &render, &subject, async |save| {
@@ -199,7 +199,7 @@ pub(crate) async fn post_one(sent: Submitted, id: Path<String>) -> Result<HttpRe
     let (reader, operator) = find(&signed_in, &id).await?;
     must_be_fresh(&signed_in)?;
     let expected = form.version();
-    let wanted = change(&form, operator.role_source.is_none());
+    let wanted = change(&form, Some(&operator));
     let changed = signed_in.door.services.operators.change_operator(&manager, &id, &expected, &wanted).await;
     let (status, problems) = match changed {
         Ok(after) => {

@@ -160,7 +160,7 @@ pub(crate) async fn get_new(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
 pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
     let Submitted { signed_in, form } = sent;
     let manager = signed_in.platform_manager().await?;
-    let (change, mut problems) = change(&form);
+    let (change, mut problems) = change(&form, None);
     let code = Some(form.trimmed("product").to_owned()).filter(|code| !code.is_empty());
     let tenants = &signed_in.door.services.tenants;
     if problems.is_empty() {
@@ -185,7 +185,7 @@ pub(crate) async fn post_one(sent: Submitted, code: Path<String>) -> Result<Http
     let Submitted { signed_in, form } = sent;
     let manager = signed_in.platform_manager().await?;
     let product = find(&signed_in, &code).await?;
-    let (change, mut problems) = change(&form);
+    let (change, mut problems) = change(&form, Some(&product));
     let tenants = &signed_in.door.services.tenants;
     if problems.is_empty() {
         match tenants.change_product(&manager, &code, &form.version(), &change).await {
@@ -249,16 +249,14 @@ fn stop(signed_in: &SignedIn, product: &Product, error: Error) -> Stop {
 }
 
 /// The change that a form asks for. The change sets every member, so an empty field removes the value.
-fn change(form: &Form) -> (ProductChange, Vec<Problem>) {
+fn change(form: &Form, before: Option<&Product>) -> (ProductChange, Vec<Problem>) {
     let mut body = Map::new();
     let mut problems = Vec::new();
-    let text_or_null = |name: &str| match form.trimmed(name) {
-        "" => Value::Null,
-        text => text.into(),
-    };
+    let before = before.and_then(|product| product.description.as_deref());
+    let audience = Some(form.trimmed("audience")).filter(|text| !text.is_empty());
     body.insert("name".to_owned(), form.trimmed("name").into());
-    body.insert("description".to_owned(), text_or_null("description"));
-    body.insert("audience".to_owned(), text_or_null("audience"));
+    body.insert("description".to_owned(), form.text("description", before).into());
+    body.insert("audience".to_owned(), audience.into());
     body.insert("never_expires_allowed".to_owned(), form.has("never_expires_allowed").into());
     let unit = UNITS.iter().find(|(name, _)| *name == form.one("max_unit")).map_or(1, |unit| unit.1);
     let longest = match (form.trimmed("max_value"), form.trimmed("max_value").parse::<i64>()) {

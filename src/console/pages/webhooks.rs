@@ -160,7 +160,7 @@ pub(crate) async fn post_new(sent: Submitted, asked: Query<Asked>) -> Result<Htt
     let inside = place(&signed_in, chosen.unwrap_or_else(|| asked.workspace_id.trim())).await?;
     let manager = inside.manager()?;
     let nonce = reveal_flow::nonce_of(&signed_in, form.one("nonce"), UseCase::CreateWebhook)?;
-    let (webhooks, wanted) = (&signed_in.door.services.webhooks, change(&form));
+    let (webhooks, wanted) = (&signed_in.door.services.webhooks, change(&form, None));
     let render = |created: &CreatedWebhook| ShownKeys::of(&created.webhook, &created.signing_secret).bytes();
     let subject = |created: &CreatedWebhook| created.webhook.webhook_id.clone();
     let id = &inside.workspace.workspace_id;
@@ -189,7 +189,8 @@ pub(crate) async fn post_edit(sent: Submitted, id: Path<String>) -> Result<HttpR
     let (inside, webhook) = find(&signed_in, &id).await?;
     let manager = inside.manager()?;
     let webhooks = &signed_in.door.services.webhooks;
-    let changed = webhooks.change_webhook(&manager, &id, &form.version(), &change(&form)).await;
+    let changed =
+        webhooks.change_webhook(&manager, &id, &form.version(), &change(&form, Some(&webhook))).await;
     let problems = match changed {
         Ok(after) => {
             let done = if after == webhook { "unchanged" } else { "webhook-saved" };
@@ -202,13 +203,13 @@ pub(crate) async fn post_edit(sent: Submitted, id: Path<String>) -> Result<HttpR
 }
 
 /// The change that a form asks for. It sets every member but the status.
-fn change(form: &Form) -> WebhookChange {
+fn change(form: &Form, before: Option<&Webhook>) -> WebhookChange {
     let mut body = Map::new();
     body.insert("url".to_owned(), form.trimmed("url").into());
     let patterns = form.entries("events");
     body.insert("events".to_owned(), if patterns.is_empty() { Value::Null } else { patterns.into() });
-    let description = Some(form.trimmed("description")).filter(|text| !text.is_empty());
-    body.insert("description".to_owned(), description.into());
+    let before = before.and_then(|webhook| webhook.description.as_deref());
+    body.insert("description".to_owned(), form.text("description", before).into());
     WebhookChange::read(&Value::Object(body))
 }
 

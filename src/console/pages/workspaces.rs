@@ -174,7 +174,7 @@ pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
     let manager = signed_in.platform_manager().await?;
     let id = Some(form.trimmed("workspace_id").to_owned()).filter(|id| !id.is_empty());
     let tenants = &signed_in.door.services.tenants;
-    let problems = match tenants.create_workspace(&manager, &id.into(), &change(&form), None).await {
+    let problems = match tenants.create_workspace(&manager, &id.into(), &change(&form, None), None).await {
         Ok(made) => {
             let clients = format!("{}/api-clients", href(&signed_in, &made.workspace_id));
             return Ok(see_other(&format!("{clients}?done=workspace-created")));
@@ -203,7 +203,7 @@ pub(crate) async fn post_one(sent: Submitted, path: Path<String>) -> Result<Http
     let here = href(&signed_in, &inside.workspace.workspace_id);
     let tenants = &signed_in.door.services.tenants;
     let change = if signed_in.is_platform_admin() {
-        change(&form)
+        change(&form, Some(&inside.workspace))
     } else {
         WorkspaceChange { name: Some(form.trimmed("name").to_owned()).into(), ..WorkspaceChange::default() }
     };
@@ -226,14 +226,11 @@ pub(super) fn href(signed_in: &SignedIn, workspace_id: &str) -> String {
 }
 
 /// The change that a form of a platform administrator asks for. It sets every member but the status.
-fn change(form: &Form) -> WorkspaceChange {
+fn change(form: &Form, before: Option<&Workspace>) -> WorkspaceChange {
     let mut body = Map::new();
-    let description = match form.trimmed("description") {
-        "" => Value::Null,
-        text => text.into(),
-    };
+    let before = before.and_then(|workspace| workspace.description.as_deref());
     body.insert("name".to_owned(), form.trimmed("name").into());
-    body.insert("description".to_owned(), description);
+    body.insert("description".to_owned(), form.text("description", before).into());
     body.insert("never_expires_allowed".to_owned(), form.has("never_expires_allowed").into());
     let products = if form.one("products") == "some" { form.all("product").collect() } else { Value::Null };
     body.insert("products_allowed".to_owned(), products);

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use super::super::page::{Problem, Shell, has_problem, page, see_other};
+use super::super::page::{Problem, Shell, has_problem, see_other};
 use super::super::session;
 use super::super::stop::Stop;
 use super::super::visitor::{Visitor, VisitorForm};
@@ -31,7 +31,7 @@ pub(crate) async fn get(visitor: Visitor) -> Result<HttpResponse, Stop> {
     if !Step::is_there(&visitor.door, &visitor.request) {
         return Ok(see_other(&visitor.door.href("/sign-in")));
     }
-    Ok(visitor.remember(page(StatusCode::OK, &CodePage::of(&visitor, Vec::new()))?))
+    visitor.page(StatusCode::OK, &CodePage::of(&visitor, Vec::new()))
 }
 
 /// `POST /console/sign-in/code`
@@ -41,7 +41,7 @@ pub(crate) async fn post(sent: VisitorForm) -> Result<HttpResponse, Stop> {
     let (code, recovery) = (form.trimmed("code"), form.trimmed("recovery"));
     if code.is_empty() && recovery.is_empty() {
         let missing = vec![Problem::of("code", "Enter the six digits that the app shows")];
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &CodePage::of(&visitor, missing));
+        return visitor.page(StatusCode::UNPROCESSABLE_ENTITY, &CodePage::of(&visitor, missing));
     }
     let Some(step) = Step::take(door, request).await? else {
         return Ok(Step::forget(door, see_other(&door.href("/sign-in?why=late"))));
@@ -57,7 +57,7 @@ pub(crate) async fn post(sent: VisitorForm) -> Result<HttpResponse, Stop> {
         CodeCheck::Refused => None,
         CodeCheck::Slowed(seconds) => {
             let reply = slowed(&CodePage::of(&visitor, vec![too_many(seconds)]), seconds)?;
-            return step.keep(door, reply).await;
+            return step.keep(door, visitor.remember(reply)).await;
         }
         CodeCheck::SignedIn(signed_in) => begin(door, request, &signed_in).await?,
     };
@@ -66,7 +66,7 @@ pub(crate) async fn post(sent: VisitorForm) -> Result<HttpResponse, Stop> {
     }
     let problem =
         if uses_recovery { Problem::of("recovery", WRONG_RECOVERY) } else { Problem::of("code", WRONG_CODE) };
-    let reply = page(StatusCode::UNPROCESSABLE_ENTITY, &CodePage::of(&visitor, vec![problem]))?;
+    let reply = visitor.page(StatusCode::UNPROCESSABLE_ENTITY, &CodePage::of(&visitor, vec![problem]))?;
     step.keep(door, reply).await
 }
 

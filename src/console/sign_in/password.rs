@@ -55,7 +55,7 @@ pub(crate) async fn get(visitor: Visitor, asked: Option<Query<Asked>>) -> Result
         _ => None,
     };
     let sign_in = SignInPage { why, ..SignInPage::empty(&visitor, &next) };
-    Ok(visitor.remember(page(StatusCode::OK, &sign_in)?))
+    visitor.page(StatusCode::OK, &sign_in)
 }
 
 /// `POST /console/sign-in`
@@ -73,12 +73,14 @@ pub(crate) async fn post(sent: VisitorForm) -> Result<HttpResponse, Stop> {
         missing.push(Problem::of("password", "Enter your password"));
     }
     if !missing.is_empty() {
-        return page(StatusCode::UNPROCESSABLE_ENTITY, &answer(missing));
+        return visitor.page(StatusCode::UNPROCESSABLE_ENTITY, &answer(missing));
     }
     let signed_in =
         match door.services.operators.check_password(email, password, &session::source(request)).await? {
             PasswordCheck::Refused => None,
-            PasswordCheck::Slowed(seconds) => return slowed(&answer(vec![too_many(seconds)]), seconds),
+            PasswordCheck::Slowed(seconds) => {
+                return Ok(visitor.remember(slowed(&answer(vec![too_many(seconds)]), seconds)?));
+            }
             PasswordCheck::CodeNeeded { operator_id } => {
                 return Step { operator_id, next }.keep(door, see_other(&door.href("/sign-in/code"))).await;
             }
@@ -86,7 +88,7 @@ pub(crate) async fn post(sent: VisitorForm) -> Result<HttpResponse, Stop> {
         };
     match signed_in {
         Some(new) => Ok(keep(door, &new, &next)),
-        None => page(StatusCode::UNPROCESSABLE_ENTITY, &answer(vec![Problem::general(REFUSED)])),
+        None => visitor.page(StatusCode::UNPROCESSABLE_ENTITY, &answer(vec![Problem::general(REFUSED)])),
     }
 }
 
@@ -113,7 +115,7 @@ impl<'a> SignInPage<'a> {
 /// The sign-in page after a passkey that was refused.
 pub(super) fn after_passkey(visitor: &Visitor, next: &str) -> Result<HttpResponse, Stop> {
     let problem = "That passkey cannot be used here. Try again, or use another way to sign in.";
-    page(
+    visitor.page(
         StatusCode::UNPROCESSABLE_ENTITY,
         &SignInPage::empty(visitor, next).with(vec![Problem::general(problem)]),
     )

@@ -16,7 +16,7 @@ def verify(token, audience, product):
         algorithms=["ES256", "EdDSA", "RS256", "PS256"],
         issuer=ISSUER,
         audience=audience,
-        options={"require": ["iss", "aud", "iat", "jti", "client_id"]},
+        options={"require": ["iss", "aud", "iat", "jti", "client_id", "workspace_id", "products"]},
     )
     if "cnf" in claims:
         raise jwt.InvalidTokenError("it is bound to a key, and nothing here checks that")

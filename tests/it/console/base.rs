@@ -2,10 +2,11 @@
 
 use reqwest::Method;
 
-use crate::support::{Browser, Engine, TestApp, on_both_engines};
+use crate::support::{Browser, Engine, HtmlForm, MANAGEMENT_APART, TestApp, on_both_engines};
 
 on_both_engines!(
     an_unknown_path_gets_an_error_page,
+    a_request_of_the_wrong_kind_gets_a_page_that_says_what_to_do,
     assets_are_cached_until_they_change,
     with_a_management_listener_the_public_one_serves_no_console,
     links_start_with_the_path_of_the_public_url,
@@ -28,6 +29,23 @@ async fn an_unknown_path_gets_an_error_page(engine: Engine) {
     // An error page repeats nothing of the request.
     let page = browser.get("/console/%3Cscript%3Ealert(1)%3C/script%3E?x=%22%3E%3Cb%3E").await.must_be(404);
     assert!(!page.html.contains("alert"), "{}", page.html);
+}
+
+async fn a_request_of_the_wrong_kind_gets_a_page_that_says_what_to_do(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let browser = Browser::new(&app);
+    let button = browser.get("/console/sign-out").await.must_be(405);
+    assert_eq!(
+        (button.header("allow"), button.inside("h1").as_str()),
+        ("POST", "This address is for a button")
+    );
+    for (path, allow) in [("/console/help", "GET, HEAD"), ("/console/account", "GET, HEAD")] {
+        let page = browser.send(&HtmlForm { action: path.to_owned(), fields: Vec::new() }).await;
+        let page = page.must_be(405);
+        assert_eq!(page.header("allow"), allow, "{path}");
+        assert_eq!(page.inside("h1"), "This page does not take what was sent", "{path}");
+        assert!(page.says("Nothing was changed. Open the page again"), "{}", page.text());
+    }
 }
 
 async fn assets_are_cached_until_they_change(engine: Engine) {
@@ -58,7 +76,7 @@ async fn assets_are_cached_until_they_change(engine: Engine) {
 }
 
 async fn with_a_management_listener_the_public_one_serves_no_console(engine: Engine) {
-    let app = TestApp::start_with(engine, "server.management_listen = \"127.0.0.1:0\"").await;
+    let app = TestApp::start_with(engine, MANAGEMENT_APART).await;
     let response = app.get("/console/assets/console.css").await;
     assert_eq!(response.status(), 404);
     assert_eq!(response.headers()["content-type"], "application/problem+json");

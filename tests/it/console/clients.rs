@@ -5,7 +5,7 @@ use mintmark::model::operator::Role;
 use serde_json::json;
 
 use super::{client_of, create, furnish};
-use crate::support::{Browser, Credentials, Engine, TestApp, on_both_engines};
+use crate::support::{Browser, Credentials, Engine, Page, TestApp, on_both_engines};
 
 on_both_engines!(
     the_test_panel_says_what_a_token_request_would_get,
@@ -16,6 +16,8 @@ on_both_engines!(
     each_state_is_shown_with_its_reason,
     an_unknown_client_is_not_found,
     a_refused_token_request_is_shown_with_its_reason,
+    of_two_requests_in_the_same_second_the_later_one_is_shown_if_that_is_known,
+    what_is_said_of_tokens_that_never_expire_is_true_for_the_client,
     an_unreadable_overlap_and_a_sixth_secret_are_refused_at_the_field,
     the_list_is_sorted_only_by_columns_that_it_shows,
 );
@@ -32,7 +34,7 @@ async fn the_test_panel_says_what_a_token_request_would_get(engine: Engine) {
     for (typed, says) in [
         (secret.clone(), "A token request would succeed"),
         (format!("{secret} "), "white space"),
-        (secret[..50].to_owned(), "It has 53 characters"),
+        (secret[..50].to_owned(), "something was added: a secret has 53 characters."),
         ("hunter2".to_owned(), "The client has no such secret"),
         (format!("{}{other_end}", &secret[..52]), "wrong character"),
         (String::new(), "The client has no such secret"),
@@ -259,6 +261,57 @@ async fn a_refused_token_request_is_shown_with_its_reason(engine: Engine) {
     app.access_token(&Credentials { client_secret: secret, ..client }, &[]).await;
     let live = browser.get(&format!("{}/first-call", client_of(&shown))).await.must_be(200);
     assert!(live.html.contains("SAP called at 14:14 from 127.0.0.1"), "{}", live.html);
+}
+
+async fn of_two_requests_in_the_same_second_the_later_one_is_shown_if_that_is_known(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let (client, _) = admin.client("acme", json!({"label": "SAP", "products": ["gst"]})).await;
+    let address = format!("/console/api-clients/{}/first-call", client.client_id);
+    let ask = async |form: &[(&str, &str)]| {
+        let request = app.request(reqwest::Method::POST, "/oauth2/token").form(form);
+        let sent = request.basic_auth(&client.client_id, Some(&client.client_secret)).send().await;
+        sent.unwrap().status()
+    };
+    app.access_token(&client, &[]).await;
+    // This request is refused before the client authenticates, so it is no use of the secret.
+    assert_eq!(ask(&[("scope", "gst")]).await, 400);
+    let line = browser.get(&address).await.must_be(200);
+    assert!(line.html.contains("SAP called at 14:13"), "{}", line.html);
+    // This one is refused after that: the use of the secret may be its own.
+    assert_eq!(ask(&[("grant_type", "client_credentials"), ("scope", "tax")]).await, 400);
+    let line = browser.get(&address).await.must_be(200);
+    assert!(line.html.contains("Refused at 14:13"), "{}", line.html);
+}
+
+async fn what_is_said_of_tokens_that_never_expire_is_true_for_the_client(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let (client, _) = admin.client("acme", json!({"label": "SAP", "products": ["gst"]})).await;
+    let hint = |page: &Page| {
+        let text = page.text();
+        let start = text.find("Never Expires").unwrap();
+        text[start..].split("Notification email").next().unwrap().to_owned()
+    };
+    let new = hint(&browser.get(super::NEW).await.must_be(200));
+    assert!(
+        new.ends_with("If the client requests more than 20, the oldest is revoked, unless you choose otherwise under Active tokens. "),
+        "{new}"
+    );
+    // A change of the expiration leaves Active tokens as they are.
+    let change = format!("/console/api-clients/{}/change", client.client_id);
+    let page = browser.get(&change).await.must_be(200);
+    let known = hint(&page);
+    assert!(known.contains("choose under Active tokens") && !known.contains("than 20"), "{known}");
+    browser.submit(&page.form("/change").with("expiration", "never")).await.must_be(200);
+    let path = format!("/v1/api-clients/{}", client.client_id);
+    let record: serde_json::Value = admin.get(&path).await.json().await.unwrap();
+    assert_eq!(
+        (&record["token_expiry"]["mode"], &record["active_tokens"]),
+        (&json!("never"), &json!("many"))
+    );
 }
 
 async fn an_unreadable_overlap_and_a_sixth_secret_are_refused_at_the_field(engine: Engine) {

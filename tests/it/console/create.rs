@@ -4,7 +4,7 @@ use mintmark::model::operator::Role;
 use serde_json::json;
 
 use super::{NEW, client_of, create, furnish, new_client_form};
-use crate::support::{Browser, Credentials, Engine, TestApp, on_both_engines};
+use crate::support::{Browser, Credentials, Engine, MANAGEMENT_APART, TestApp, on_both_engines};
 
 on_both_engines!(
     a_client_is_created_and_gets_a_token,
@@ -252,9 +252,12 @@ async fn what_is_not_allowed_is_greyed_out_with_the_reason(engine: Engine) {
     assert!(page.says("The workspace Strict does not allow it."), "{}", page.text());
     let never = page.html.split("id=\"expiration-never\"").nth(1).unwrap().split('>').next().unwrap();
     assert!(never.contains("disabled"), "{never}");
-    assert!(
-        page.says("E-Invoicing not allowed in this workspace") || page.says("not allowed in this workspace")
-    );
+    let product = |code: &str| {
+        let input = page.html.split(&format!("name=\"product\" value=\"{code}\"")).nth(1).unwrap();
+        input.split('>').next().unwrap().to_owned()
+    };
+    assert!(product("e-invoicing").contains("disabled") && !product("gst").contains("disabled"));
+    assert!(page.says("E-Invoicing e-invoicing · not allowed in this workspace"), "{}", page.text());
     // A product without tokens that never expire says so, and a form that asks for them is refused.
     let page = browser.get(NEW).await.must_be(200);
     assert!(
@@ -300,7 +303,7 @@ async fn the_list_is_searched_filtered_sorted_and_shown_in_pages(engine: Engine)
 }
 
 async fn without_a_session_every_page_leads_to_sign_in(engine: Engine) {
-    let apart = TestApp::start_with(engine, "server.management_listen = \"127.0.0.1:0\"").await;
+    let apart = TestApp::start_with(engine, MANAGEMENT_APART).await;
     assert_eq!(apart.get("/").await.headers()["location"], "/docs");
     let app = TestApp::start(engine).await;
     assert_eq!(app.get("/").await.headers()["location"], "/console");

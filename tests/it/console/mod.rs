@@ -11,6 +11,7 @@ mod person;
 mod reveals;
 mod sign_in;
 mod templates;
+mod unchanged;
 mod usage;
 
 use serde_json::json;

@@ -194,6 +194,7 @@ async fn text_from_requests_is_shown_as_text(engine: Engine) {
         vec![("resource", "javascript:alert(1)")],
     ];
     for form in &sent {
+        app.clock.advance(1);
         let reply = app
             .request(Method::POST, "/oauth2/token")
             .basic_auth(&erp.client_id, Some(&erp.client_secret))

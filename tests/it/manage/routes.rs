@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{Reply, ok, problem};
-use crate::support::{Engine, TestApp, on_both_engines};
+use crate::support::{Engine, MANAGEMENT_APART, TestApp, on_both_engines};
 
 on_both_engines!(
     unknown_paths_are_problems,
@@ -187,7 +187,7 @@ async fn ids_that_cannot_exist_are_not_found(engine: Engine) {
 }
 
 async fn management_on_a_separate_address_is_not_on_the_public_one(engine: Engine) {
-    let app = TestApp::start_with(engine, "server.management_listen = \"127.0.0.1:0\"").await;
+    let app = TestApp::start_with(engine, MANAGEMENT_APART).await;
     let admin = app.administrator().await;
     for path in ["/v1/products", "/v1/workspaces", "/v1/workspaces/platform", "/v1/audit-events"] {
         problem(&Reply::of(admin.get(path).await).await, 404, "not-found");

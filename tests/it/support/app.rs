@@ -22,6 +22,10 @@ use super::{Engine, TestDatabase};
 /// 2026-09-21T14:13:20Z, the time on the clock of a new [`TestApp`].
 pub(crate) const START: i64 = 1_790_000_000;
 
+/// Settings with which `/v1` and the console are not at the URL of the app.
+pub(crate) const MANAGEMENT_APART: &str =
+    "server.management_listen = \"127.0.0.1:0\"\nserver.management_url = \"https://management.example\"";
+
 /// A client id and its secret.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {

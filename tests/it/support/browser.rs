@@ -91,7 +91,7 @@ impl<'a> Browser<'a> {
         panic!("too many redirects: {}", page.path);
     }
 
-    /// Sends a form, as the button of its page does, without following a redirect.
+    /// Sends a form, as the button of its page does, without following a redirect. Every line end is sent as CR LF.
     pub(crate) async fn send(&self, form: &HtmlForm) -> Page {
         let origin = [("origin", self.origin.as_str()), ("sec-fetch-site", "same-origin")];
         self.request(Method::POST, &form.action, Some(&form.fields), &origin).await
@@ -125,7 +125,9 @@ impl<'a> Browser<'a> {
             request = request.header(*name, *value);
         }
         if let Some(fields) = fields {
-            request = request.form(fields);
+            let crlf = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n");
+            let fields = fields.iter().map(|(name, value)| (name, crlf(value)));
+            request = request.form(&fields.collect::<Vec<_>>());
         }
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -326,7 +328,8 @@ impl HtmlForm {
                     }
                 }
                 ("textarea", Some(name)) => {
-                    fields.push((name, unescape(after.strip_prefix('\n').unwrap_or(after))));
+                    let after = after.replace("\r\n", "\n").replace('\r', "\n");
+                    fields.push((name, unescape(after.strip_prefix('\n').unwrap_or(&after))));
                 }
                 ("select", Some(name)) => {
                     fields.push((name, String::new()));

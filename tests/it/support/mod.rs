@@ -19,7 +19,7 @@ mod tls;
 mod waiting;
 mod wire;
 
-pub(crate) use app::{Administrator, Credentials, START, TestApp};
+pub(crate) use app::{Administrator, Credentials, MANAGEMENT_APART, START, TestApp};
 pub(crate) use authenticator::Authenticator;
 pub(crate) use browser::{Browser, HtmlForm, Page};
 pub(crate) use contract::{CONTRACT, Operation, counted};

@@ -1,10 +1,12 @@
 //! The list of tokens that never expire, with the contacts of their clients, and revoking one of them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mintmark::model::operator::Role;
 use serde_json::json;
 
 use super::form_at;
-use crate::support::{Engine, TestApp, on_both_engines};
+use crate::support::{Engine, Page, TestApp, on_both_engines};
 
 on_both_engines!(
     every_live_token_that_never_expires_is_listed,
@@ -26,7 +28,7 @@ async fn every_live_token_that_never_expires_is_listed(engine: Engine) {
     let (sap, _) = admin.client("other", body("SAP", json!([]))).await;
     let (short, _) = admin.client("acme", json!({"label": "Short", "products": ["gst"]})).await;
     let token = app.access_token(&tally, &[]).await;
-    app.access_token(&sap, &[]).await;
+    let foreign = jti_of(&app.access_token(&sap, &[]).await);
     app.access_token(&short, &[]).await;
     let made = admin.create(&format!("/v1/api-clients/{}/access-tokens", tally.client_id), &json!({})).await;
     let page = root.get("/console/never-expiring").await.must_be(200);
@@ -57,12 +59,22 @@ async fn every_live_token_that_never_expires_is_listed(engine: Engine) {
         "{}",
         own.text()
     );
-    for foreign in ["SAP", "Place other", "bootstrap"] {
+    let rows = |page: &Page| page.html.matches("<tr><th scope=\"row\">").count();
+    assert_eq!((rows(&page), rows(&own)), (3, 2));
+    assert!(page.html.contains(&foreign) && page.html.contains(&sap.client_id), "{}", page.html);
+    for foreign in ["SAP", "Place other", "bootstrap", &foreign, &sap.client_id] {
         assert!(!own.html.contains(foreign), "{foreign}: {}", own.text());
     }
     app.clock.advance(91 * 86_400);
     let later = app.signed_in("root@example.com").await.get("/console/never-expiring").await.must_be(200);
     assert!(later.says("not for 90 days"), "{}", later.text());
+}
+
+/// The `jti` of a token.
+fn jti_of(token: &str) -> String {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    claims["jti"].as_str().unwrap().to_owned()
 }
 
 async fn a_token_is_revoked_from_the_list(engine: Engine) {

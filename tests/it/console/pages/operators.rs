@@ -1,5 +1,6 @@
 //! Operators: invited by a link that is shown until it is stored, changed, disabled and deleted, each after a fresh sign-in.
 
+use mintmark::kernel::Manager;
 use mintmark::model::operator::Role;
 use serde_json::json;
 
@@ -11,6 +12,7 @@ on_both_engines!(
     an_invitation_that_is_sent_again_invites_nobody_twice,
     errors_are_shown_beside_their_fields,
     a_change_of_roles_ends_the_sessions,
+    a_workspace_has_one_row_in_the_form,
     a_new_setup_link_replaces_the_old_one,
     an_operator_is_disabled_enabled_and_deleted,
     the_last_platform_administrator_cannot_be_removed,
@@ -143,6 +145,42 @@ async fn a_change_of_roles_ends_the_sessions(engine: Engine) {
     // The form of a page that was opened before the change is refused.
     let late = root.send(&form_at(&same, &here)).await.must_be(409);
     assert!(late.says("Somebody changed this in the meantime"), "{}", late.text());
+}
+
+async fn a_workspace_has_one_row_in_the_form(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.workspace("other", json!({})).await;
+    // More workspaces than the form lists; "other" comes after them.
+    for number in 0..100 {
+        admin.workspace(&format!("a{number}"), json!({})).await;
+    }
+    let both = |id: &str| [Role::WorkspaceAdmin(id.to_owned()), Role::WorkspaceViewer(id.to_owned())];
+    app.operator("ann@acme.example", [both("a7"), both("other")].concat()).await;
+    let root = app.platform_admin().await;
+    let here = address(&root, "ann").await;
+    let page = root.get(&here).await.must_be(200);
+    assert!(page.says("There are more workspaces than fit here"), "{}", page.text());
+    for id in ["a7", "other"] {
+        assert_eq!(page.html.matches(&format!("value=\"workspace_viewer:{id}\"")).count(), 1, "{id}");
+    }
+    // Who is viewer and administrator of a workspace stays both, until another role is selected there.
+    let form = form_at(&page, &here);
+    assert!(root.send(&form).await.location().ends_with("?done=unchanged"));
+    let roles: Vec<_> = form.fields.iter().filter(|(name, _)| name == "role").cloned().collect();
+    let mut changed = form.clone();
+    changed.fields.retain(|(name, _)| name != "role");
+    for (name, role) in roles {
+        let role = if role == "workspace_admin:other" { "workspace_viewer:other" } else { &role };
+        changed = changed.and(&name, role);
+    }
+    let saved = root.submit(&changed).await.must_be(200);
+    let operators = &app.core.services.operators;
+    let ann = operators.operator_by_email(&Manager::command_line(), "ann@acme.example").await.unwrap();
+    let [admin_of_a7, viewer_of_a7] = both("a7");
+    let mut expected = vec![admin_of_a7, viewer_of_a7, Role::WorkspaceViewer("other".to_owned())];
+    expected.sort();
+    assert_eq!(ann.roles, expected, "{}", saved.text());
 }
 
 async fn a_new_setup_link_replaces_the_old_one(engine: Engine) {

@@ -47,7 +47,7 @@ async fn a_webhook_is_created_tested_and_deleted(engine: Engine) {
     let app = furnished(engine).await;
     let ann = ann(&app).await;
     let empty = ann.get(LIST).await.must_be(200);
-    assert!(empty.says("No webhooks yet") && empty.says("Where Acme India hears"), "{}", empty.text());
+    assert!(empty.says("No webhooks yet") && empty.says("about events in Acme India"), "{}", empty.text());
     let made =
         fill(&ann, NEW, &[("url", URL), ("events", "client.*, secret.created"), ("description", "On call")])
             .await;

@@ -1,12 +1,13 @@
 //! Forms are accepted only from pages of the console, by their CSRF token and by the headers in which a browser says where they
 //! come from.
 
-use super::super::person::{Person, password_form};
-use crate::support::{Browser, Engine, TestApp, on_both_engines};
+use super::super::person::{PASSWORD, Person, named_app, named_browser, password_form};
+use crate::support::{Browser, Engine, Page, TestApp, on_both_engines};
 
 on_both_engines!(
     a_form_is_accepted_only_in_its_own_session,
     a_form_before_sign_in_is_accepted_only_from_its_own_browser,
+    each_page_with_a_form_renews_the_cookie_of_its_browser,
     a_session_cookie_opens_only_the_console
 );
 
@@ -63,6 +64,44 @@ async fn a_form_before_sign_in_is_accepted_only_from_its_own_browser(engine: Eng
     victim.send_with(&own, &[("origin", "https://evil.example")]).await.must_be(403);
     victim.send_with(&own, &[]).await.must_be(403);
     assert_eq!(victim.send(&own).await.location(), "/console/sign-in/code");
+}
+
+async fn each_page_with_a_form_renews_the_cookie_of_its_browser(engine: Engine) {
+    let app = named_app(engine).await;
+    let browser = named_browser(&app);
+    let invited = Person::new(&app, "ann@example.com").await;
+    let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &named_browser(&app)).await;
+    let sign_in = browser.get("/console/sign-in").await.must_be(200);
+    let key = browser.cookie("mintmark-form").unwrap();
+    let password = password_form(&sign_in).with("email", &ada.email);
+    let passkey = sign_in.form("/sign-in/passkey").with("credential", "{}");
+    let mut renewed = 1;
+    let mut expect = |page: Page, status: u16| {
+        renewed += 1;
+        let lines = browser.cookie_lines("mintmark-form");
+        assert_eq!(lines.len(), renewed, "{} {}: {lines:?}", page.path, page.status);
+        let line = format!("mintmark-form={key}; Path=/; HttpOnly; SameSite=Lax; Max-Age=3600");
+        assert_eq!(lines[renewed - 1], line);
+        page.must_be(status)
+    };
+    expect(browser.get("/console/sign-in").await, 200);
+    expect(browser.send(&password).await, 422);
+    expect(browser.send(&password.clone().with("password", "wrong")).await, 422);
+    expect(browser.send(&passkey).await, 422);
+    let setup = expect(browser.get(&invited.link).await, 200);
+    let forms = setup.forms();
+    let own = forms.iter().find(|form| form.action == invited.link).unwrap();
+    expect(browser.send(own).await, 422);
+    expect(browser.send(&own.clone().with("password", "short").with("code", "1")).await, 422);
+    expect(browser.send(&setup.form("/passkey").with("credential", "{}")).await, 422);
+    browser.send(&password.with("password", PASSWORD)).await.must_be(303);
+    let code = expect(browser.get("/console/sign-in/code").await, 200).form("/sign-in/code");
+    expect(browser.send(&code).await, 422);
+    expect(browser.send(&code.with("code", "1")).await, 422);
+    // Without a cookie, a form before sign-in is refused, and the page says why.
+    browser.forget("mintmark-form");
+    let late = browser.send(&passkey).await.must_be(403);
+    assert!(late.says("The page was open for more than an hour"), "{}", late.text());
 }
 
 async fn a_session_cookie_opens_only_the_console(engine: Engine) {

@@ -36,15 +36,21 @@ async fn a_challenge_works_once(engine: Engine) {
     let browser = named_browser(&app);
     let form = browser.get("/console/sign-in").await.form("/sign-in/passkey");
     let asked = options(&browser, &form).await;
-    let first = browser.send(&form.clone().with("credential", &passkey.sign_in(&asked))).await;
+    let answer = passkey.sign_in(&asked);
+    let first = browser.send(&form.clone().with("credential", &answer)).await;
     assert_eq!(first.location(), "/console");
-    // A second answer to the same challenge is refused.
+    // The same answer again is refused, and so is a second answer to the same challenge.
     let thief = browser.tab();
     thief.forget("mintmark");
-    let again = passkey.sign_in(&asked);
-    let page = thief.send(&form.clone().with("credential", &again)).await.must_be(422);
-    assert!(page.says("That passkey cannot be used here."), "{}", page.text());
-    assert!(thief.cookie("mintmark").is_none());
+    for again in [answer, passkey.sign_in(&asked)] {
+        let page = thief.send(&form.clone().with("credential", &again)).await.must_be(422);
+        assert!(page.says("That passkey cannot be used here."), "{}", page.text());
+        assert!(thief.cookie("mintmark").is_none());
+    }
+    let events = app.administrator().await.get("/v1/audit-events?action=operator.sign_in_refused").await;
+    let events: serde_json::Value = events.json().await.unwrap();
+    let reasons = events["items"].as_array().unwrap().iter().map(|event| &event["detail"]["reason"]);
+    assert_eq!(reasons.collect::<Vec<_>>(), ["challenge_used"], "both have the same reason: {events}");
 }
 
 async fn a_challenge_belongs_to_one_browser_and_one_purpose(engine: Engine) {

@@ -5,7 +5,7 @@ use mintmark::model::operator::Way;
 use mintmark::operators::{WayIn, WayRef};
 use zeroize::Zeroizing;
 
-use super::{PASSWORD, acme_admin, audited, code, here, passkey, set_up, signed_in, staffed};
+use super::{PASSWORD, acme_admin, audited, code, here, new_app, passkey, set_up, signed_in, staffed};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
@@ -52,7 +52,7 @@ async fn the_last_way_in_stays(engine: Engine) {
     let first = WayRef::Passkey(vec![1; 16]);
     let refused = operators.remove_way_in(&session, &first, &here()).await;
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
-    let secret = operators.new_totp_secret().unwrap();
+    let secret = new_app();
     let early = WayIn::Totp { secret: secret.clone(), code: code(&secret, services.clock().now()) };
     let refused = operators.add_way_in(&session, early, &here()).await;
     assert!(matches!(refused, Err(Error::Conflict(_))), "an app without a password: {refused:?}");

@@ -15,6 +15,7 @@ on_both_engines!(
     an_operator_is_created_and_their_roles_follow_the_claims,
     claims_without_a_role_or_with_the_address_of_another_are_refused,
     an_operator_linked_by_hand_keeps_their_roles,
+    only_the_provider_that_created_an_operator_sets_their_roles,
     each_sign_in_is_stored_as_the_last_use_of_the_account,
     claims_do_not_demote_the_last_administrator,
 );
@@ -113,6 +114,40 @@ async fn an_operator_linked_by_hand_keeps_their_roles(engine: Engine) {
     assert!(matches!(check, ClaimsCheck::SignedIn(_)), "{check:?}");
     let found = operators.operator(&admin(), &session.operator.operator_id).await.unwrap();
     assert_eq!(found.roles, acme_admin());
+}
+
+async fn only_the_provider_that_created_an_operator_sets_their_roles(engine: Engine) {
+    let (_place, services) = staffed(engine).await;
+    let operators = &services.operators;
+    let (viewer, platform) = (values(&["workspace_viewer:acme"]), values(&["platform_admin"]));
+    let sign_in = async |claims: &Claims<'_>| {
+        let check = operators.operator_of_claims(claims, &here()).await.unwrap();
+        let ClaimsCheck::SignedIn(signed_in) = check else { panic!("{check:?}") };
+        let found = operators.operator(&admin(), signed_in.operator_id()).await.unwrap();
+        (signed_in, found.roles, found.role_source)
+    };
+    let source = Some("oidc:corp".to_owned());
+    let (first, ..) = sign_in(&claims("s", "a@acme.example", &viewer)).await;
+    let session = operators.start_session(&first, &here()).await.unwrap().unwrap().session;
+    let account = WayIn::Identity {
+        issuer: "https://partner.example".to_owned(),
+        subject: "s".to_owned(),
+        provider: "partner".to_owned(),
+    };
+    operators.add_way_in(&session, account, &here()).await.unwrap();
+    let partner = Claims {
+        provider: "partner",
+        issuer: "https://partner.example",
+        ..claims("s", "a@acme.example", &platform)
+    };
+    for roles in [&platform[..], &[]] {
+        let (same, kept, set_by) = sign_in(&Claims { roles, ..partner }).await;
+        assert_eq!(same.operator_id(), first.operator_id());
+        assert_eq!((kept, &set_by), (vec![Role::WorkspaceViewer("acme".to_owned())], &source));
+    }
+    // The provider is the same if the settings name it differently.
+    let renamed = Claims { provider: "sso", ..claims("s", "a@acme.example", &platform) };
+    assert_eq!(sign_in(&renamed).await.1, [Role::PlatformAdmin]);
 }
 
 async fn each_sign_in_is_stored_as_the_last_use_of_the_account(engine: Engine) {

@@ -6,7 +6,7 @@ use mintmark::operators::WayIn;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{PASSWORD, acme_admin, audited, code, created, here, passkey, set_up, staffed, token};
+use super::{PASSWORD, acme_admin, audited, code, created, here, new_app, passkey, set_up, staffed, token};
 use crate::services::admin;
 use crate::support::{Engine, on_both_engines};
 
@@ -52,7 +52,7 @@ async fn a_refused_way_in_does_not_use_up_the_link(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let created = created(&services, "a@acme.example", acme_admin()).await;
     let (carried, operators) = (token(created.setup_link.url()), &services.operators);
-    let secret = operators.new_totp_secret().unwrap();
+    let secret = new_app();
     let right = code(&secret, services.clock().now());
     let password = |password: &str, code: Option<&str>| WayIn::Password {
         password: Zeroizing::new(password.to_owned()),
