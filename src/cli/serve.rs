@@ -46,7 +46,8 @@ impl Serve {
     }
 }
 
-/// Reads the settings and binds the listeners. Ports that the system chose become part of the settings.
+/// Reads the settings and binds the listeners. If the URL of a listener is derived from a port that the system chooses, this port
+/// becomes part of the settings.
 pub(super) fn bind(global: &Global) -> Result<(Settings, Listeners), Failure> {
     let config = global.config.as_deref();
     let open = config::open_ports(config, config::environment());

@@ -34,7 +34,7 @@ pub(super) fn action_name(action: Action) -> &'static str {
         Action::TokenExpiring => "Access token will expire",
         Action::TokenCreated => "Access token generated",
         Action::TokenRevoked => "Access token revoked",
-        Action::TokensRevoked => "All access tokens revoked",
+        Action::TokensRevoked => "Access tokens of an API client or a signing key revoked",
         Action::KeyCreated => "Signing key made or imported",
         Action::KeyActivated => "Signing key began to sign",
         Action::KeyRetired => "Signing key stopped signing",
@@ -117,14 +117,7 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         }
         Action::TokenCreated => format!("generated an access token for {client}"),
         Action::TokenRevoked => format!("revoked an access token of {client}"),
-        Action::TokensRevoked if event.client_id.is_none() => {
-            format!(
-                "revoked {} of the signing key {}",
-                count(number("revoked_tokens"), "token"),
-                event.target
-            )
-        }
-        Action::TokensRevoked => format!("revoked all access tokens of {client}"),
+        Action::TokensRevoked => tokens_revoked(event, &client),
         Action::KeyCreated => format!("made or imported the signing key {}", event.target),
         Action::KeyActivated => format!("began to sign with the key {}", event.target),
         Action::KeyRetired => format!("stopped signing with the key {}", event.target),
@@ -161,6 +154,28 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         Action::WebhookDisabled => format!("disabled the webhook to {}, which fails", text("url")),
         Action::DeliveryFailed => format!("gave up {}: {}", delivery(event), text("error")),
         Action::DeliveryResent => format!("asked to send {} again", delivery(event)),
+    }
+}
+
+/// Which tokens were revoked at once. If there are many, each step has an event, with `part`, before that of the whole change.
+fn tokens_revoked(event: &AuditEvent, client: &str) -> String {
+    let tokens = event.detail.get("revoked_tokens").and_then(Value::as_i64).unwrap_or_default();
+    let is_part = event.detail.get("part").and_then(Value::as_bool).unwrap_or_default();
+    match (event.client_id.is_some(), is_part) {
+        (true, false) => format!("revoked all access tokens of {client}"),
+        (true, true) => {
+            format!("revoked {} of {client}, as a step of a larger change", count(tokens, "access token"))
+        }
+        (false, false) => {
+            format!("revoked {} of the signing key {} in all", count(tokens, "token"), event.target)
+        }
+        (false, true) => {
+            format!(
+                "revoked {} of the signing key {}, as a step of its deletion",
+                count(tokens, "token"),
+                event.target
+            )
+        }
     }
 }
 
@@ -235,6 +250,15 @@ pub(super) fn actor(name: &str, names: &Names) -> String {
         let mut chars = words.chars();
         chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
     })
+}
+
+/// Whether the audit trail has only an id for the author of an event: who it was has been deleted, or the reader may not know.
+pub(super) fn is_unnamed(name: &str, names: &Names) -> bool {
+    match name.split_once(':') {
+        Some(("operator", id)) => !names.operators.contains_key(id),
+        Some(("client", id)) => !names.clients.contains_key(id),
+        _ => false,
+    }
 }
 
 /// The author inside a sentence: `by the command line`.
@@ -336,6 +360,30 @@ mod tests {
                 "cl_1",
                 json!({"label": "SAP", "last_four": "x7Qa"}),
                 "added a secret to the API client SAP, the one that ends with x7Qa",
+            ),
+            (
+                Action::TokensRevoked,
+                "cl_1",
+                json!({"label": "SAP", "revoked_tokens": 3}),
+                "revoked all access tokens of the API client SAP",
+            ),
+            (
+                Action::TokensRevoked,
+                "cl_1",
+                json!({"label": "SAP", "revoked_tokens": 1000, "part": true}),
+                "revoked 1000 access tokens of the API client SAP, as a step of a larger change",
+            ),
+            (
+                Action::TokensRevoked,
+                "k1",
+                json!({"revoked_tokens": 1000, "part": true}),
+                "revoked 1000 tokens of the signing key k1, as a step of its deletion",
+            ),
+            (
+                Action::TokensRevoked,
+                "k1",
+                json!({"revoked_tokens": 1001}),
+                "revoked 1001 tokens of the signing key k1 in all",
             ),
             (Action::OperatorCreated, "o1", json!({"name": "Ada"}), "invited the operator Ada"),
             (Action::SignInRefused, "o1", json!({"count": 3}), "could not sign in as Ada, 3 times"),

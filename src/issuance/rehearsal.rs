@@ -20,9 +20,8 @@ pub struct Rehearsal {
     pub trial: Trial,
     /// What a token would carry if the authentication succeeds, or why there would be none.
     pub grant: Result<WouldIssue, GrantError>,
-    /// Whether there is a key to sign the token. If `grant` is an error, no key is looked for and this is true, so that a
-    /// missing key is not reported as a second reason.
-    pub has_key: bool,
+    /// Whether there is a key to sign the token. `None` if `grant` is an error: then no key is looked for.
+    pub has_key: Option<bool>,
 }
 
 /// A token that would be issued.
@@ -54,10 +53,8 @@ impl Issuer {
         let trial = self.clients.try_secret(caller, client_id, secret).await?;
         let now = self.kernel.clock.now();
         let lifetime = whole_lifetime(&trial.client, now);
-        let has_key = match lifetime {
-            Ok(lifetime) => self.key_for(&trial.client, lifetime, now).is_ok(),
-            Err(_) => true,
-        };
+        let has_key =
+            lifetime.as_ref().ok().map(|lifetime| self.key_for(&trial.client, *lifetime, now).is_ok());
         let whole = &trial.client.offer.whole;
         let grant = lifetime.map(|lifetime| WouldIssue {
             scope: whole.scope.to_string(),

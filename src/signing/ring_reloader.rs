@@ -17,6 +17,8 @@ pub(crate) struct RingReloader {
     ring: Arc<KeyRing>,
     /// Whether the keys have changed since the last reload.
     changed: AtomicBool,
+    /// Held during a reload, so that no caller goes on while the ring still has the old keys.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 /// A reload in progress. If it fails or is cancelled, the keys are marked as changed again.
@@ -35,7 +37,7 @@ impl Drop for Reload<'_> {
 
 impl RingReloader {
     pub(crate) fn new(kernel: Arc<Kernel>, ring: Arc<KeyRing>) -> Self {
-        Self { kernel, ring, changed: AtomicBool::new(false) }
+        Self { kernel, ring, changed: AtomicBool::new(false), reloading: tokio::sync::Mutex::default() }
     }
 
     /// Reads the stored keys into the ring.
@@ -52,8 +54,9 @@ impl RingReloader {
         Ok(())
     }
 
-    /// Reads the stored keys into the ring if they changed since that was last done.
+    /// Reads the stored keys into the ring if they changed since that was last done. Waits for a reload in progress.
     pub(super) async fn reload_if_changed(&self) -> Result<(), Error> {
+        let _reloading = self.reloading.lock().await;
         if !self.changed.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
@@ -77,5 +80,41 @@ impl Cache for RingReloader {
 
     fn catch_up(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(self.reload_if_changed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::pin::pin;
+
+    use super::*;
+    use crate::app::Core;
+    use crate::config::Settings;
+    use crate::model::clock::SystemClock;
+
+    #[tokio::test]
+    async fn a_reload_in_progress_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = format!(
+            "database.url = \"sqlite://{0}/mintmark.db\"\nkeys.master_key_file = \"{0}/master.key\"\n",
+            folder.path().display()
+        );
+        let master_key = folder.path().join("master.key");
+        std::fs::write(&master_key, [0x5a_u8, 0xa5].repeat(16)).unwrap();
+        std::fs::set_permissions(&master_key, Permissions::from_mode(0o600)).unwrap();
+        let settings = Settings::from_toml_layers(&[&settings]).unwrap();
+        let core = Core::open(&settings, Arc::new(SystemClock)).await.unwrap();
+        let reloader = &core.services.signing.reloader;
+        reloader.invalidate_all(0);
+        let (mut first, second) = (pin!(reloader.reload_if_changed()), pin!(reloader.reload_if_changed()));
+        let second_is_done = tokio::select! {
+            biased;
+            _ = &mut first => false,
+            _ = second => true,
+        };
+        assert!(!second_is_done, "it returned while the keys were still being read");
+        core.services.close().await;
     }
 }

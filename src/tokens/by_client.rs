@@ -53,7 +53,7 @@ impl Tokens {
         let (mut waiting, mut busy) = (Waiting::default(), HashSet::new());
         let mut working = FuturesUnordered::new();
         let mut more_may_come = true;
-        while more_may_come || !working.is_empty() {
+        loop {
             while working.len() < AT_ONCE
                 && let Some((client_id, tokens)) = waiting.take(&busy)
             {
@@ -62,6 +62,10 @@ impl Tokens {
                     self.record_of_client(tokens).await;
                     client_id
                 });
+            }
+            // Now nothing waits either: tokens only wait for others of their client.
+            if !more_may_come && working.is_empty() {
+                return;
             }
             tokio::select! {
                 pending = set_aside.recv(), if more_may_come => match pending {

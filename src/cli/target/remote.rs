@@ -90,16 +90,14 @@ impl Remote {
         if let Some(body) = &route.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        if route.method == Method::POST {
+        if route.is_repeatable && route.method == Method::POST {
             // With this key, a repeated request that creates something gets the reply to the first one, so that no secret is
             // lost if a connection breaks.
             let key: [u8; 16] = Random::new().fill().map_err(|error| Failure::Fault(error.to_string()))?;
             request = request.header("Idempotency-Key", URL_SAFE_NO_PAD.encode(key));
         }
-        // PATCH and DELETE have no such key and are sent once: if the first DELETE was executed, a second one would report that
-        // nothing is there.
-        let is_repeatable = matches!(route.method, Method::POST | Method::GET);
-        let again = request.try_clone().filter(|_| is_repeatable);
+        // Other changes are sent once: if the first DELETE was executed, a second one would report that nothing is there.
+        let again = request.try_clone().filter(|_| route.is_repeatable);
         let reply = match (request.send().await, again) {
             (Err(error), Some(again)) if !error.is_connect() && !error.is_timeout() => again.send().await,
             (outcome, _) => outcome,

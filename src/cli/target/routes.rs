@@ -20,12 +20,20 @@ pub(super) struct Route {
     pub(super) path: Vec<String>,
     pub(super) query: Vec<(Cow<'static, str>, String)>,
     pub(super) body: Option<Value>,
+    /// Whether it may be sent twice: the request changes nothing, or the server honours the `Idempotency-Key` for it.
+    pub(super) is_repeatable: bool,
 }
 
 impl Route {
     fn new<const N: usize>(method: Method, path: [&str; N]) -> Self {
         let path = path.map(str::to_owned).to_vec();
-        Self { method, path, query: Vec::new(), body: None }
+        let is_repeatable = matches!(method, Method::POST | Method::GET);
+        Self { method, path, query: Vec::new(), body: None, is_repeatable }
+    }
+
+    /// A `POST` that creates nothing, so that the server ignores an `Idempotency-Key`.
+    fn post_once<const N: usize>(path: [&str; N]) -> Self {
+        Self { is_repeatable: false, ..Self::new(Method::POST, path) }
     }
 
     fn get<const N: usize>(path: [&str; N]) -> Self {
@@ -129,7 +137,7 @@ fn of_client(on: OnClient) -> Route {
         }
         OnClient::Show(id) => Route::get([NOUN, &id]),
         OnClient::Change(id, body) => Route::new(Method::PATCH, [NOUN, &id]).with_body(body),
-        OnClient::ChangeMany(body) => Route::new(Method::POST, [NOUN, "batch"]).with_body(body),
+        OnClient::ChangeMany(body) => Route::post_once([NOUN, "batch"]).with_body(body),
         OnClient::Delete(id) => Route::new(Method::DELETE, [NOUN, &id]),
         OnClient::AddSecret(id, body) => Route::new(Method::POST, [NOUN, &id, "secrets"]).with_body(body),
         OnClient::DeleteSecret { client_id, secret_id, force } => {
@@ -178,7 +186,7 @@ fn of_webhook(on: OnWebhook) -> Route {
         OnWebhook::ReplaceKeys(id) => Route::new(Method::POST, [NOUN, &id, "secrets"]),
         OnWebhook::Test(id) => Route::new(Method::POST, [NOUN, &id, "test"]),
         OnWebhook::Resend { webhook_id, delivery_id } => {
-            Route::new(Method::POST, [NOUN, &webhook_id, "deliveries", &delivery_id, "resend"])
+            Route::post_once([NOUN, &webhook_id, "deliveries", &delivery_id, "resend"])
         }
     }
 }

@@ -199,6 +199,8 @@ fn row(event: &AuditEvent, names: &Names, now: UnixSeconds) -> Row {
         "Record",
         Some(&event.target).filter(|target| Some(*target) != event.client_id.as_ref()).map(String::as_str),
     );
+    let actor = &event.actor.name;
+    also("Author", Some(actor.as_str()).filter(|actor| events::is_unnamed(actor, names)));
     also("Source address", event.actor.source_ip.as_deref());
     also("Request", event.actor.request_id.as_deref());
     also("Event", Some(&event.event_id));

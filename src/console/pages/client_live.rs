@@ -41,9 +41,11 @@ pub(super) async fn live(signed_in: &SignedIn, of_client: &OfClient) -> Result<L
     let OfClient { record, inside } = of_client;
     let services = &signed_in.door.services;
     let client = &record.client;
+    // Unlike `last_used_at` of the client, this leaves out tokens that an administrator generated.
+    let called_at = record.secrets.iter().filter_map(|secret| secret.last_used_at).max();
     let failures = services.usage.failures(&inside.reader, &client.client_id, &Page::first(1)).await?;
     // The secret of a request that was refused after authentication counts as used at the same time.
-    let is_last = |failure: &&Failure| match record.last_used_at {
+    let is_last = |failure: &&Failure| match called_at {
         Some(at) => failure.at > at || failure.at == at && failure.reason.is_after_authentication(),
         None => true,
     };
@@ -57,7 +59,7 @@ pub(super) async fn live(signed_in: &SignedIn, of_client: &OfClient) -> Result<L
         let text = format!("Refused at {came}. {}", failure.message());
         return Ok(Live { text, tone: "bad", is_done: false });
     }
-    Ok(match record.last_used_at {
+    Ok(match called_at {
         None => Live { text: "Waiting for the first call".to_owned(), tone: "", is_done: false },
         Some(at) => Live {
             text: format!("{} called at {}", client.label, came(at, record.last_used_from())),

@@ -9,7 +9,7 @@ use crate::kernel::{Error, Manager};
 use crate::ledger::Ledger;
 use crate::ledger::subject::Subject;
 use crate::model::audit::Action;
-use crate::storage::Tx;
+use crate::storage::{StorageError, Tx};
 
 impl Ledger {
     /// Ends the tree with a last checkpoint and begins the next one, in the transaction `tx`. Call it before anything adds an
@@ -24,7 +24,7 @@ impl Ledger {
         let signed = match self.signed(&tree).await {
             Ok(signed) => signed,
             // A tree with a gap has to end too.
-            Err(error @ Error::Storage(_)) => {
+            Err(error @ Error::Storage(StorageError::Damaged(_))) => {
                 tracing::error!(%error, "the old audit tree ends without a last checkpoint");
                 None
             }

@@ -1,6 +1,7 @@
 //! The pages of a client: the test panel, settings, secrets, tokens, the danger zone, history.
 
 use mintmark::kernel::Manager;
+use mintmark::model::clock::Clock;
 use mintmark::model::operator::Role;
 use serde_json::json;
 
@@ -53,6 +54,18 @@ async fn the_test_panel_says_what_a_token_request_would_get(engine: Engine) {
     let sent = browser.send(&form.with("secret", &secret)).await;
     let page = browser.get(sent.location().trim_end_matches("#test")).await.must_be(200);
     assert!(page.says("is valid for 2 hours"), "{}", page.text());
+    let limited = json!({"allowed_ips": ["10.0.0.0/8"], "expires_at": mintmark::model::clock::to_rfc3339(Clock::now(&*app.clock) + 60)});
+    assert_eq!(admin.patch(&path, &limited).await.status(), 200);
+    let form = browser.get(&client).await.must_be(200).form("/test").with("secret", &secret);
+    let test = async || {
+        let sent = browser.send(&form).await;
+        browser.get(sent.location().trim_end_matches("#test")).await.must_be(200)
+    };
+    let page = test().await;
+    assert!(page.says("A token request from an allowed address would succeed"), "{}", page.text());
+    app.clock.advance(61);
+    let page = test().await;
+    assert!(page.says("A token ends with the client at the latest"), "{}", page.text());
     assert!(!app.database.session().await.everything().await.contains(&secret));
 }
 
@@ -122,7 +135,7 @@ async fn disabling_counts_the_live_tokens_and_deleting_asks_for_the_label(engine
     let words = "3 live tokens, 3 of them never-expiring, and all short-lived tokens, which are not recorded, are refused. They are accepted again";
     assert!(confirm.says(words), "{}", confirm.text());
     let disabled = browser.submit(&confirm.form("/disable")).await.must_be(200);
-    assert!(disabled.says("Disabled by an administrator"), "{}", disabled.text());
+    assert!(disabled.says("none of its tokens is accepted until it is enabled"), "{}", disabled.text());
     assert_eq!(app.token(&client, &[]).await.status(), 401);
     let confirm = browser.get(&format!("{home}/disable")).await.must_be(200);
     browser.submit(&confirm.form("/enable")).await.must_be(200);
@@ -241,12 +254,18 @@ async fn an_unknown_client_is_not_found(engine: Engine) {
 
 async fn a_refused_token_request_is_shown_with_its_reason(engine: Engine) {
     let app = TestApp::start(engine).await;
-    furnish(&app).await;
+    let admin = furnish(&app).await;
     let browser = app.platform_admin().await;
     let shown = create(&browser, "SAP").await;
     let secret = shown.by_id("secret");
     let client = Credentials { client_id: shown.by_id("client-id"), client_secret: format!("{secret} ") };
     assert_eq!(app.token(&client, &[]).await.status(), 401);
+    let path = format!("/v1/api-clients/{}/access-tokens", client.client_id);
+    assert_eq!(
+        admin.post(&path, &json!({})).await.status(),
+        201,
+        "a generated token is not a call of the client"
+    );
     let waiting = browser.get(&shown.path).await.must_be(200);
     assert!(waiting.says("Refused at 14:13 from 127.0.0.1"), "{}", waiting.text());
     let live = browser.get(&format!("{}/first-call", client_of(&shown))).await.must_be(200);

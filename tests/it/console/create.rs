@@ -77,7 +77,7 @@ async fn a_client_is_created_and_gets_a_token(engine: Engine) {
 
     // *Test it now* checks all that a token request checks, except the source address, and signs and records nothing.
     let tested = browser.get(&shown.link("Test it now").replace("#test", "")).await.must_be(200);
-    assert!(tested.says("A token request would succeed"), "{}", tested.text());
+    assert!(tested.says("A token request from an allowed address would succeed"), "{}", tested.text());
     assert!(
         tested.says("Not tested from here: this client may call only from 127.0.0.0/8."),
         "{}",

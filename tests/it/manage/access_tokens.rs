@@ -165,7 +165,7 @@ async fn an_expiry_is_at_most_the_clients_and_within_every_cap(engine: Engine) {
     }
     // The limit is the client's own only if that is finite.
     for (path, seconds, limit) in [
-        (&hour, 3601, "must be from 60 to 3600, the API client's token_expiry"),
+        (&hour, 3601, "must be from 60 to 3600, the longest lifetime of the API client's tokens"),
         (&never, 31_536_001, "must be from 60 to 31536000"),
     ] {
         let refused = post(&admin, path, json!({"token_expiry": after(seconds)})).await;

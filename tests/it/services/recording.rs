@@ -88,3 +88,35 @@ async fn tokens_that_end_no_others_are_recorded_side_by_side() {
     tx.commit().await.unwrap();
     assert_eq!(place.database.number("SELECT COUNT(*) FROM access_tokens").await, 3);
 }
+
+#[tokio::test]
+async fn a_stop_records_tokens_that_wait_behind_others_of_their_client() {
+    let place = Place::new(Engine::Postgres);
+    place.furnish().await;
+    let one = place.services().await;
+    let [of_busy, _] = known([&one, &one], WordOrNumber::Word("many".to_owned())).await;
+    let [of_free, _] = known([&one, &one], WordOrNumber::Word("many".to_owned())).await;
+    let mut session = place.database.session().await;
+    session.begin().await;
+    let client_id = &of_busy.0.client_id;
+    session.execute(&format!("SELECT 1 FROM api_clients WHERE client_id = '{client_id}' FOR UPDATE")).await;
+    let (first, second) = (issue(&one, &of_busy), issue(&one, &of_busy));
+    let stop = async {
+        // The first token is recorded apart from its group, and waits for the row of its client.
+        place.database.someone_waits().await;
+        // This token comes after the second one, so its group is written after that one was set aside.
+        issue(&one, &of_free).await;
+        one.tokens.stop_recording_in_groups();
+        // The recording task notices that no more tokens can arrive.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        session.execute("COMMIT").await;
+    };
+    let second = async {
+        place.database.someone_waits().await;
+        second.await;
+    };
+    tokio::join!(one.tokens.record_in_groups(), first, second, stop);
+    assert_eq!(place.database.number("SELECT COUNT(*) FROM access_tokens").await, 3);
+}
