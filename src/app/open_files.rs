@@ -6,7 +6,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::inspect::Finding;
 use crate::config::Settings;
 
-/// Open files other than connections of clients and files of the database, such as logs and sockets of threads.
+/// Open files of each thread that serves requests: what its runtime waits with and is woken by.
+const OF_WORKER: u64 = 4;
+
+/// Open files of the rest of the process, such as logs and connections to other hosts.
 const OTHERS: u64 = 256;
 
 /// Raises the limit as far as the settings need it. If the system does not allow that, the log says so.
@@ -55,9 +58,14 @@ fn finding(needed: u64, maximum: Option<u64>) -> Finding {
 fn needed(settings: &Settings) -> u64 {
     let listeners = if settings.server.management_listen.is_some() { 2 } else { 1 };
     let connections = settings.server.max_connections.saturating_mul(listeners);
+    let workers = settings.server.workers.saturating_mul(listeners);
     // For each connection SQLite opens the database file, its write-ahead log and the index of that log.
     let database = u64::from(settings.database.max_connections).saturating_mul(3);
-    u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(database).saturating_add(OTHERS)
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    count(connections)
+        .saturating_add(count(workers).saturating_mul(OF_WORKER))
+        .saturating_add(database)
+        .saturating_add(OTHERS)
 }
 
 #[cfg(test)]
@@ -65,8 +73,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_that_is_too_low_for_serving_is_found() {
+    fn advice_is_given_only_if_the_limit_is_too_low() {
         let advised = |maximum| finding(1000, maximum).detail.contains("raise the limit");
         assert!(advised(Some(999)) && !advised(Some(1000)) && !advised(None));
+    }
+    #[test]
+    fn each_thread_of_each_listener_needs_some_files() {
+        let needed_by = |settings: &str| needed(&Settings::from_toml_layers(&[settings]).unwrap());
+        let one = needed_by("server.workers = 1");
+        assert_eq!(needed_by("server.workers = 65") - one, 64 * OF_WORKER);
+        let two =
+            "server.max_connections = 1\nserver.management_listen = \"127.0.0.1:8081\"\nserver.workers = ";
+        assert_eq!(needed_by(&format!("{two}65")) - needed_by(&format!("{two}1")), 2 * 64 * OF_WORKER);
     }
 }

@@ -1,11 +1,12 @@
 //! The layers of settings: the embedded defaults, then the file named by `--config`, then the environment.
 //!
 //! The `config` crate reads and merges them, and the origin of each merged value says where it was set. This module checks
-//! each layer before it is merged, because the crate stops at the first problem, ignores or keeps unknown keys, converts
+//! each layer before it is merged, because the crate stops at the first problem, does not report unknown keys, converts
 //! between types (a password of digits would become a number), and cannot read a value from a file that a variable names.
 //!
-//! The defaults are also the schema: a key they lack does not exist, and a value must have the type of its default. A value
-//! that is refused is not merged, so that the others can still be checked.
+//! The defaults are also the schema: a key they lack does not exist, and a value must have the type of its default (the
+//! settings that are lists of tables are in [`tables`]). A value that is refused is not merged, so that the others can still
+//! be checked.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -235,7 +236,7 @@ impl Layers {
                 format!("It is a list of tables: write [[{list}]] above each table")
             }
             None if self.is_section(&key) => "It is a section: set the keys in it".to_owned(),
-            None => "Remove it; `mintmark check` lists all settings".to_owned(),
+            None => "Remove it; then `mintmark check` lists all settings".to_owned(),
         };
         self.problems.push(Problem { key, set_by, reason: "there is no such setting".to_owned(), remedy });
     }

@@ -259,7 +259,11 @@ fn tls_needs_both_files_and_an_https_issuer() {
     );
     let (name, text) = problem(&format!("{cert}server.tls.key_file = \"{pem}x\"\n{issuer}"));
     assert_eq!(name, "server.tls.key_file");
-    assert!(text.contains("cannot be opened"), "{text}");
+    assert!(text.contains("cannot be read"), "{text}");
+    // A folder can be opened, but it is no PEM file.
+    let (name, text) = problem(&format!("{cert}server.tls.key_file = \"/\"\n{issuer}"));
+    assert_eq!(name, "server.tls.key_file");
+    assert!(text.contains("cannot be read"), "{text}");
 }
 
 #[test]

@@ -3,9 +3,9 @@
 
 use std::sync::LazyLock;
 
+use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Path, Query};
-use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::stop::Stop;
@@ -44,11 +44,7 @@ pub struct Version {
 }
 
 /// `GET /console/assets/{file}`
-pub async fn get(
-    file: Path<String>,
-    asked: Query<Version>,
-    _request: HttpRequest,
-) -> Result<HttpResponse, Stop> {
+pub async fn get(file: Path<String>, asked: Query<Version>) -> Result<HttpResponse, Stop> {
     let asset = ASSETS.iter().find(|asset| asset.name == file.as_str()).ok_or_else(Stop::not_found)?;
     // During an update a page of another process may name another version. Then a browser must not keep this file under
     // that address.

@@ -2,66 +2,16 @@
 
 use serde_json::{Map, Value};
 
+use super::actions::delivery_subject;
 pub(super) use super::event_names::Names;
 pub(super) use super::facts::facts;
 use super::facts::member;
 use super::moment::count;
-use super::pages::deliveries::what;
 use crate::model::audit::{Action, AuditEvent};
 use crate::model::delivery::Channel;
 
 /// How the audit trail names an account that does not exist, and somebody who is not signed in.
 const UNKNOWN: &str = "unknown";
-
-/// The name of an action in a list to choose from.
-pub(super) fn action_name(action: Action) -> &'static str {
-    match action {
-        Action::ProductCreated => "Product created",
-        Action::ProductUpdated => "Product changed",
-        Action::ProductDeleted => "Product deleted",
-        Action::WorkspaceCreated => "Workspace created",
-        Action::WorkspaceUpdated => "Workspace changed, suspended or resumed",
-        Action::WorkspaceDeleted => "Workspace deleted",
-        Action::ClientCreated => "API client created",
-        Action::ClientUpdated => "API client changed, disabled or enabled",
-        Action::ClientDeleted => "API client deleted",
-        Action::SecretCreated => "Client secret added",
-        Action::SecretShown => "Secret, token or setup link shown",
-        Action::SecretDeleted => "Client secret deleted",
-        Action::SecretFirstUsed => "Client secret used for the first time, or from a new network",
-        Action::SecretExpiring => "Client secret will expire",
-        Action::ClientExpiring => "API client will end",
-        Action::TokenExpiring => "Access token will expire",
-        Action::TokenCreated => "Access token generated",
-        Action::TokenRevoked => "Access token revoked",
-        Action::TokensRevoked => "Access tokens of an API client or a signing key revoked",
-        Action::KeyCreated => "Signing key made or imported",
-        Action::KeyActivated => "Signing key began to sign",
-        Action::KeyRetired => "Signing key stopped signing",
-        Action::KeyGone => "Signing key left the published keys",
-        Action::KeyDeleted => "Signing key deleted",
-        Action::DatabaseRestored => "Database restored from a backup",
-        Action::AuditLogBegun => "New audit log begun",
-        Action::MasterKeyReplaced => "Master key replaced",
-        Action::OperatorCreated => "Operator invited",
-        Action::OperatorUpdated => "Operator changed, disabled or enabled",
-        Action::OperatorDeleted => "Operator deleted",
-        Action::SetupLinkCreated => "Setup link made",
-        Action::SignedIn => "Operator signed in",
-        Action::SignInRefused => "Sign-in refused",
-        Action::SignedOut => "Operator signed out",
-        Action::WayInAdded => "Way to sign in added",
-        Action::WayInRemoved => "Way to sign in removed",
-        Action::SessionEnded => "Session ended",
-        Action::WebhookCreated => "Webhook created",
-        Action::WebhookUpdated => "Webhook changed, disabled or enabled",
-        Action::WebhookDeleted => "Webhook deleted",
-        Action::WebhookKeysReplaced => "Keys of a webhook replaced",
-        Action::WebhookDisabled => "Webhook disabled because it fails",
-        Action::DeliveryFailed => "Mail or webhook request given up",
-        Action::DeliveryResent => "Mail or webhook request queued again",
-    }
-}
 
 /// What was done, in one sentence without its author: `created the API client SAP production`.
 pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
@@ -199,7 +149,7 @@ fn secret_shown(event: &AuditEvent, client: &str, operator: &str) -> String {
 /// Which delivery an event is about.
 fn delivery(event: &AuditEvent) -> String {
     let text = |name: &str| event.detail.get(name).and_then(Value::as_str).unwrap_or_default();
-    let subject = what(text("kind"));
+    let subject = delivery_subject(text("kind"));
     if text("channel") == Channel::Mail.as_str() {
         format!("the mail \u{201c}{subject}\u{201d} to {}", or(text("recipient"), "all contacts"))
     } else {
@@ -290,6 +240,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::console::actions::action_name;
     use crate::model::audit::Actor;
 
     fn event(action: Action, target: &str, detail: Value) -> AuditEvent {

@@ -7,6 +7,7 @@
 //! [`stop::Stop`], which [`finish`] turns into a page that says the next step, or into a redirect.
 
 pub(crate) mod account;
+mod actions;
 pub mod assets;
 mod checks;
 mod client_form;

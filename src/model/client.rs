@@ -64,7 +64,7 @@ pub struct ApiClient {
 pub enum ActiveTokens {
     /// Any number.
     Many,
-    /// One: a new token revokes the previous one, after this many seconds.
+    /// One: a new token revokes the one before it, at once or after a grace period.
     Replace {
         /// For how long the replaced token stays valid, in seconds.
         grace_seconds: i64,
@@ -109,7 +109,7 @@ impl ApiClient {
         self.disabled_at.is_none() && self.expires_at.is_none_or(|at| at > now)
     }
 
-    /// `active` or `disabled`, as on the wire.
+    /// The member `status`: `active` unless it was disabled, also when it has expired.
     pub fn status(&self) -> &'static str {
         if self.disabled_at.is_none() { "active" } else { "disabled" }
     }
@@ -129,12 +129,11 @@ pub struct ClientRecord {
 impl ClientRecord {
     /// The address that it last authenticated from with one of `secrets`, if that is known.
     pub fn last_used_from(&self) -> Option<&str> {
-        let last = self.secrets.iter().filter(|secret| secret.last_used_from.is_some());
-        last.max_by_key(|secret| secret.last_used_at)?.last_used_from.as_deref()
+        self.secrets.iter().max_by_key(|secret| secret.last_used_at)?.last_used_from.as_deref()
     }
 }
 
-/// What a list of other records, such as audit events, shows about an API client that a record refers to.
+/// What a list, such as that of audit events, shows about an API client that one of its rows refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientName {
     /// Its label.

@@ -85,28 +85,47 @@ impl Cache for RingReloader {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::pin::pin;
 
     use super::*;
-    use crate::app::Core;
-    use crate::config::Settings;
+    use crate::kernel::Policy;
     use crate::model::clock::SystemClock;
+    use crate::model::grant::Audiences;
+    use crate::model::key::Alg;
+    use crate::storage::Storage;
+    use crate::vault::random::Random;
+    use crate::vault::root::RootKey;
+
+    async fn reloader(folder: &tempfile::TempDir) -> RingReloader {
+        let url = format!("sqlite://{}/mintmark.db", folder.path().display());
+        let (storage, random) = (Storage::open(&url, 2).await.unwrap(), Random::new());
+        let subkeys = Arc::new(RootKey::generate(&random).unwrap().subkeys());
+        let policy = Policy {
+            audiences: Audiences {
+                default: "https://api.example".into(),
+                issuer: "https://mint.example".into(),
+            },
+            signing_alg: Alg::ES256,
+            default_lifetime_seconds: 3_600,
+            jwks_max_age_seconds: 300,
+            key_pending_seconds: 3_600,
+            key_rotate_every_days: None,
+            serve_stale_seconds: 5,
+            status_list_ttl_seconds: 60,
+            audit_keep_days: None,
+            console_url: "https://mint.example".to_owned(),
+            sends_mail: false,
+            second_factor_required: false,
+        };
+        let ring = Arc::new(KeyRing::new(Arc::clone(&subkeys), Alg::ES256));
+        let kernel = Kernel::new(storage, Arc::new(SystemClock), random, subkeys, policy);
+        RingReloader::new(Arc::new(kernel), ring)
+    }
 
     #[tokio::test]
     async fn a_reload_in_progress_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = format!(
-            "database.url = \"sqlite://{0}/mintmark.db\"\nkeys.master_key_file = \"{0}/master.key\"\n",
-            folder.path().display()
-        );
-        let master_key = folder.path().join("master.key");
-        std::fs::write(&master_key, [0x5a_u8, 0xa5].repeat(16)).unwrap();
-        std::fs::set_permissions(&master_key, Permissions::from_mode(0o600)).unwrap();
-        let settings = Settings::from_toml_layers(&[&settings]).unwrap();
-        let core = Core::open(&settings, Arc::new(SystemClock)).await.unwrap();
-        let reloader = &core.services.signing.reloader;
+        let reloader = reloader(&folder).await;
         reloader.invalidate_all(0);
         let (mut first, second) = (pin!(reloader.reload_if_changed()), pin!(reloader.reload_if_changed()));
         let second_is_done = tokio::select! {
@@ -115,6 +134,6 @@ mod tests {
             _ = second => true,
         };
         assert!(!second_is_done, "it returned while the keys were still being read");
-        core.services.close().await;
+        reloader.kernel.storage.close().await;
     }
 }

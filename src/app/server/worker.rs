@@ -60,7 +60,8 @@ enum Work {
     Stop { grace: Duration },
 }
 
-/// A worker, as the acceptor sees it. When this is dropped, the worker takes no more connections and finishes those it has.
+/// A worker, as the acceptor sees it. When this is dropped, the worker takes no more connections. After [`Worker::stop`] it
+/// finishes those it has; without that it cuts them off.
 pub(super) struct Worker {
     work: UnboundedSender<Work>,
     open: Arc<()>,
@@ -102,8 +103,8 @@ impl Worker {
 
     /// Gives a connection to the worker.
     pub(super) fn serve(&self, connected: Connected) {
-        // This fails if the worker has panicked, or has waited for `server.shutdown_timeout_seconds`. Then the connection is
-        // closed, like all connections of the worker.
+        // This fails if the worker has panicked, or was stopped more than `server.shutdown_timeout_seconds` ago. Then the
+        // connection is closed, like all connections of the worker.
         let _ = self.work.send(Work::Serve(connected, Arc::clone(&self.open)));
     }
 
@@ -164,7 +165,7 @@ async fn serve(
             drop((open, place));
         });
     }
-    // Without `Work::Stop`, the loop ends only if the acceptor has failed.
+    // Without `Work::Stop`, the loop ends only if the acceptor has failed. Then no connection is waited for.
     let stops_by = stops_by.unwrap_or_else(Instant::now);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if timeout_at(stops_by, all_ended).await.is_err() {

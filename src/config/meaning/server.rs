@@ -72,10 +72,11 @@ impl Check {
             if path.is_empty() {
                 continue;
             }
-            if let Err(why) = std::fs::File::open(path) {
+            // Read, because a folder can be opened.
+            if let Err(why) = std::fs::read(path) {
                 self.refuse(
                     name,
-                    format!("{path} cannot be opened: {why}"),
+                    format!("{path} cannot be read: {why}"),
                     "Set it to a PEM file that this process can read",
                 );
             }
@@ -118,8 +119,9 @@ impl Check {
                 return None;
             }
             let local = match listen?.ip() {
-                // A server that listens on [::1] does not answer at 127.0.0.1.
-                IpAddr::V6(ip) if ip.is_loopback() => IpAddr::V6(ip),
+                // A server that listens on [::1] or 127.0.0.2 does not answer at 127.0.0.1.
+                ip if ip.is_loopback() => ip,
+                // For another address than 0.0.0.0 and [::], `mintmark check` warns.
                 _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
             };
             return origin(SocketAddr::new(local, port), false);

@@ -7,6 +7,7 @@ use actix_web::web::Query;
 use askama::Template;
 use serde::Deserialize;
 
+use crate::console::actions::action_name;
 use crate::console::events::{self, Names};
 use crate::console::extent::{Choices, Extent};
 use crate::console::page::{Problem, Shell, has_problem, page};
@@ -137,9 +138,7 @@ fn actions(selected: &str, is_platform_admin: bool) -> Vec<(&'static str, &'stat
     let offered = Action::ALL.into_iter().filter(|action| {
         is_platform_admin || OF_A_WORKSPACE.iter().any(|part| action.as_str().starts_with(part))
     });
-    offered
-        .map(|action| (action.as_str(), events::action_name(action), action.as_str() == selected))
-        .collect()
+    offered.map(|action| (action.as_str(), action_name(action), action.as_str() == selected)).collect()
 }
 
 pub(super) fn filter_of(asked: &Asked, extent: &Extent) -> (AuditFilter, Vec<Problem>) {

@@ -8,7 +8,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::webhooks::shown_host;
-use crate::console::events::action_name;
+use crate::console::actions::delivery_subject;
 use crate::console::extent::{Choices, Extent};
 use crate::console::notice::noticed;
 use crate::console::page::{Shell, ok, see_other};
@@ -17,7 +17,6 @@ use crate::console::stop::Stop;
 use crate::console::{cursor, moment};
 use crate::kernel::Error;
 use crate::ledger::DeliveryFilter;
-use crate::model::audit::Action;
 use crate::model::clock::UnixSeconds;
 use crate::model::delivery::{Channel, Delivery, LOGGED};
 use crate::model::page::Page;
@@ -191,7 +190,7 @@ fn row(
     Row {
         queued: moment::ago(now, delivery.queued_at),
         queued_exact: moment::exact(delivery.queued_at),
-        what: format!("{}{merged}", what(&delivery.kind)),
+        what: format!("{}{merged}", delivery_subject(&delivery.kind)),
         about: delivery.about.clone().unwrap_or_else(|| delivery.about_id.clone()),
         about_href: delivery
             .is_about_client
@@ -210,23 +209,6 @@ fn row(
 /// The address of a webhook.
 fn webhook_href(signed_in: &SignedIn, webhook_id: &str) -> String {
     signed_in.door.href(&format!("/webhooks/{webhook_id}"))
-}
-
-/// What a delivery reports, in words.
-pub(in crate::console) fn what(kind: &str) -> &str {
-    let known = Action::ALL.into_iter().find(|action| action.as_str() == kind);
-    match (kind, known) {
-        ("summary", _) => "More changes to an API client",
-        ("client.updated", _) => "API client changed",
-        ("client.disabled", _) => "API client disabled",
-        ("client.enabled", _) => "API client enabled",
-        ("client.products_taken", _) => "Products or permissions taken",
-        ("webhook.test", _) => "Test of a webhook",
-        ("status_list.changed", _) => "Status list changed",
-        ("audit.checkpoint", _) => "Checkpoint of the audit trail",
-        (_, Some(action)) => action_name(action),
-        (other, None) => other,
-    }
 }
 
 /// `POST /console/deliveries/{delivery_id}/send-again`

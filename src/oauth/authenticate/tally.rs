@@ -21,7 +21,8 @@ struct Since {
 }
 
 impl Tally {
-    /// Counts an event at `now`. `Some(n)` if a line is due, for the `n` events since the last line.
+    /// Counts an event at `now`. `Some(n)` if a line is due, for the `n` events since the last line. The count of a key that
+    /// was dropped to make room for others is lost.
     pub(super) fn count(&self, key: u64, now: UnixSeconds) -> Option<u32> {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(since) = keys.get_mut(&key) {

@@ -34,7 +34,8 @@ fn without_password(url: &str) -> String {
     if url.starts_with("sqlite:") {
         return url.to_owned();
     }
-    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-    let place = postgres::is_named_by(url).then(|| postgres::place(url)).flatten();
-    format!("{scheme}://{}", place.as_deref().unwrap_or("…"))
+    if !postgres::is_named_by(url) {
+        return "…".to_owned();
+    }
+    format!("postgres://{}", postgres::place(url).as_deref().unwrap_or("…"))
 }

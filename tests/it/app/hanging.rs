@@ -52,7 +52,7 @@ async fn a_silent_database_is_a_stall_and_one_that_refuses_connections_is_a_refu
 
 /// As when the machine of the database hangs: open connections stay open, and neither they nor new connections get an answer.
 #[tokio::test]
-async fn requests_are_answered_soon_while_the_database_server_is_stopped() {
+async fn requests_are_answered_soon_while_the_database_server_hangs() {
     let clock = Arc::new(ManualClock::at(START));
     let app = TestApp::start_on(Arc::new(TestDatabase::alone()), clock, "").await;
     let client = app.bootstrap().await;

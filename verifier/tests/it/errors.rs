@@ -6,7 +6,7 @@ use std::collections::HashSet;
 #[test]
 fn each_refusal_has_its_code_and_its_answer() {
     let mut codes = HashSet::new();
-    for (error, code, status, challenge) in [
+    for (error, code, status, oauth_error) in [
         (VerifyError::Malformed("it is longer than 16 KiB"), "malformed", 401, Some("invalid_token")),
         (VerifyError::WrongType, "wrong_type", 401, Some("invalid_token")),
         (VerifyError::AlgorithmRefused, "algorithm_refused", 401, Some("invalid_token")),
@@ -30,9 +30,9 @@ fn each_refusal_has_its_code_and_its_answer() {
         assert!(codes.insert(code), "{code} twice");
         assert_eq!(
             (error.code(), error.answer().status(), error.answer().error()),
-            (code, status, challenge)
+            (code, status, oauth_error)
         );
-        assert_eq!(error.challenge().is_some(), challenge.is_some(), "{code}");
+        assert_eq!(error.challenge().is_some(), oauth_error.is_some(), "{code}");
     }
 }
 

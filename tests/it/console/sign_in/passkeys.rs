@@ -9,7 +9,7 @@ on_both_engines!(
     a_challenge_works_once,
     a_challenge_belongs_to_one_browser_and_one_purpose,
     a_challenge_expires,
-    a_cloned_counter_is_refused_and_audited,
+    a_passkey_whose_counter_does_not_rise_is_refused_and_audited,
     a_passkey_of_another_origin_is_refused,
     a_passkey_that_nobody_registered_is_refused,
     at_an_ip_address_passkeys_are_not_offered,
@@ -50,7 +50,11 @@ async fn a_challenge_works_once(engine: Engine) {
     let events = app.administrator().await.get("/v1/audit-events?action=operator.sign_in_refused").await;
     let events: serde_json::Value = events.json().await.unwrap();
     let reasons = events["items"].as_array().unwrap().iter().map(|event| &event["detail"]["reason"]);
-    assert_eq!(reasons.collect::<Vec<_>>(), ["challenge_used"], "both have the same reason: {events}");
+    assert_eq!(
+        reasons.collect::<Vec<_>>(),
+        ["challenge_used"],
+        "the second refusal is in the same entry: {events}"
+    );
 }
 
 async fn a_challenge_belongs_to_one_browser_and_one_purpose(engine: Engine) {
@@ -83,7 +87,7 @@ async fn a_challenge_expires(engine: Engine) {
     browser.send(&form.with("credential", &answer)).await.must_be(422);
 }
 
-async fn a_cloned_counter_is_refused_and_audited(engine: Engine) {
+async fn a_passkey_whose_counter_does_not_rise_is_refused_and_audited(engine: Engine) {
     let app = named_app(engine).await;
     let ada = Person::new(&app, "ada@example.com").await;
     let mut passkey = ada.set_up_passkey(&named_browser(&app)).await;
