@@ -260,10 +260,9 @@ impl Clients {
         plain: &str,
         source: impl Into<Option<IpAddr>>,
     ) -> Result<Result<(Arc<Credentials>, Proof), Refusal>, Error> {
-        // No client has such a secret, so nothing is looked up or hashed. A text that does not begin like a secret goes on: the
-        // refusal has to say whether the client exists, because only refusals of known clients are counted without a limit.
-        if let Some(fault) = secret::fault(plain) {
-            return Ok(Err(Refusal::MalformedSecret(fault)));
+        // No client has a secret of another form or with a wrong checksum, so nothing is looked up or hashed.
+        if !secret::is_well_formed(plain) {
+            return Ok(Err(secret::fault(plain).map_or(Refusal::NotAClientSecret, Refusal::MalformedSecret)));
         }
         let now = self.kernel.clock.now();
         let Some(credentials) = self.credentials(client_id).await? else {

@@ -16,9 +16,11 @@ pub enum Refusal {
     BasicWithSpaces,
     /// The secret cannot be a client secret: its form or its checksum is wrong.
     MalformedSecret(SecretFault),
+    /// The text sent as the secret does not begin like a client secret.
+    NotAClientSecret,
     /// There is no such client.
     UnknownClient,
-    /// The client has no such secret, or the text does not begin like a secret.
+    /// The client has no such secret.
     WrongSecret,
     /// The secret has expired.
     ExpiredSecret,
@@ -50,7 +52,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NoUsableCredentials,
         Self::BasicNotEncoded,
         Self::BasicWithSpaces,
@@ -58,6 +60,7 @@ impl Refusal {
         Self::MalformedSecret(SecretFault::Length),
         Self::MalformedSecret(SecretFault::Alphabet),
         Self::MalformedSecret(SecretFault::Checksum),
+        Self::NotAClientSecret,
         Self::UnknownClient,
         Self::WrongSecret,
         Self::ExpiredSecret,
@@ -85,6 +88,7 @@ impl Refusal {
             Self::MalformedSecret(SecretFault::Length) => "secret_of_wrong_length",
             Self::MalformedSecret(SecretFault::Alphabet) => "secret_with_wrong_characters",
             Self::MalformedSecret(SecretFault::Checksum) => "secret_of_wrong_checksum",
+            Self::NotAClientSecret => "not_a_client_secret",
             Self::UnknownClient => "unknown_client",
             Self::WrongSecret => "wrong_secret",
             Self::ExpiredSecret => "expired_secret",
@@ -138,6 +142,10 @@ impl Refusal {
             Self::MalformedSecret(SecretFault::Checksum) => {
                 "A character of the secret is wrong. Copy it again, or add a new secret and enter that one in the calling \
                  system."
+            }
+            Self::NotAClientSecret => {
+                "What was sent as the client secret is something else: a client secret begins with mms_. Enter a secret of the \
+                 client in the calling system."
             }
             Self::UnknownClient => {
                 "There is no API client with this id; it may have been deleted. Compare the client id in the calling system \
@@ -214,6 +222,7 @@ impl Refusal {
                 | Self::BasicNotEncoded
                 | Self::BasicWithSpaces
                 | Self::MalformedSecret(_)
+                | Self::NotAClientSecret
                 | Self::UnknownClient
                 | Self::MalformedRequest
         )

@@ -63,6 +63,7 @@ fn a_flood_of_made_up_client_ids_takes_bounded_memory() {
     let mut pending = Pending::default();
     for number in 0..10_000 {
         pending.refused(refused(&format!("cl_{number}"), Refusal::MalformedRequest, number));
+        pending.refused(refused(&format!("cl_s{number}"), Refusal::NotAClientSecret, number));
         pending.refused(refused("cl_known", Refusal::WrongSecret, number));
         pending.refused(refused(&format!("cl_u{number}"), Refusal::UnknownClient, number));
     }

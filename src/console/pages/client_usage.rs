@@ -169,9 +169,10 @@ fn row(failure: &Failure, here: &str, can_manage: bool, now: UnixSeconds) -> Row
 /// person may not do it.
 fn link(reason: Refusal, here: &str, can_manage: bool) -> Option<(String, &'static str)> {
     let (part, words, changes) = match reason {
-        Refusal::MalformedSecret(_) | Refusal::WrongSecret | Refusal::ExpiredSecret => {
-            ("/secrets", "Go to the secrets", false)
-        }
+        Refusal::MalformedSecret(_)
+        | Refusal::NotAClientSecret
+        | Refusal::WrongSecret
+        | Refusal::ExpiredSecret => ("/secrets", "Go to the secrets", false),
         Refusal::ClientDisabled => ("/edit", "Go to the settings", false),
         Refusal::ClientExpired
         | Refusal::AddressNotAllowed

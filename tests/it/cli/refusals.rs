@@ -1,4 +1,4 @@
-//! The log lines about clients that cannot authenticate: one line for each unknown client or wrong secret, and at most one a
+//! The log lines about clients that cannot authenticate: one line for each secret that is wrong or is none, and at most one a
 //! second for secrets that are malformed or come after too many failures.
 
 use std::time::Instant;
@@ -56,8 +56,8 @@ async fn many_failed_authentications_write_few_log_lines() {
         "{lines} lines for {events} failures in {seconds} s"
     );
     // Each refusal that was not throttled has its own line.
-    assert_eq!(logged(&log, "unknown_client", "client authentication failed").0, counted);
-    let (lines, events) = logged(&log, "unknown_client", "client authentication failed too often");
+    assert_eq!(logged(&log, "not_a_client_secret", "client authentication failed").0, counted);
+    let (lines, events) = logged(&log, "not_a_client_secret", "client authentication failed too often");
     assert!((1..=seconds).contains(&lines), "{lines} lines in {seconds} s");
     assert!(events >= 1 && events <= 150 - counted as u64, "{events}");
     assert!(!log.contains("mms_cut"), "{log}");

@@ -13,7 +13,7 @@ on_both_engines!(
     the_feed_has_pages_newest_first,
     of_a_flood_a_hundred_failures_are_kept_and_all_are_counted,
     a_thousand_failures_of_unknown_clients_are_kept,
-    a_text_that_does_not_look_like_a_secret_is_refused_by_its_client,
+    a_text_that_is_not_a_client_secret_is_no_wrong_secret,
     nothing_secret_is_kept,
     failures_of_every_endpoint_are_in_the_feed,
     a_deleted_client_loses_its_feed,
@@ -102,23 +102,20 @@ async fn a_thousand_failures_of_unknown_clients_are_kept(engine: Engine) {
     app.stop().await;
 }
 
-/// Whether the client exists decides how many of its refusals are kept, also if what it sent does not look like a secret.
-async fn a_text_that_does_not_look_like_a_secret_is_refused_by_its_client(engine: Engine) {
+/// The client is not looked up then, so its id may be made up: such refusals are counted for few clients only.
+async fn a_text_that_is_not_a_client_secret_is_no_wrong_secret(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
     let made_up = Credentials { client_id: format!("cl_{:022}", 1), client_secret: String::new() };
-    for (client, reason) in [(&erp, "wrong_secret"), (&made_up, "unknown_client")] {
-        for text in ["x", "hunter2"] {
-            let client = Credentials { client_secret: text.to_owned(), ..client.clone() };
-            assert_eq!(app.token(&client, &[]).await.status(), 401);
-            let newest = read(&admin, "/v1/failures?limit=1").await["items"][0].take();
-            assert_eq!(
-                (&newest["client_id"], &newest["reason"]),
-                (&json!(client.client_id), &json!(reason)),
-                "{text}"
-            );
-        }
+    for client in [&erp, &made_up] {
+        let client = Credentials { client_secret: "hunter2".to_owned(), ..client.clone() };
+        assert_eq!(app.token(&client, &[]).await.status(), 401);
+        let newest = read(&admin, "/v1/failures?limit=1").await["items"][0].take();
+        assert_eq!(
+            (&newest["client_id"], &newest["reason"]),
+            (&json!(client.client_id), &json!("not_a_client_secret"))
+        );
     }
     app.stop().await;
 }

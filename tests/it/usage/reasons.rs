@@ -81,6 +81,7 @@ async fn provoke(admin: &Administrator<'_>, reason: Refusal) -> (Credentials, Pr
             let last = if secret.ends_with('0') { "1" } else { "0" };
             malformed(format!("{}{last}", &secret[..52]))
         }
+        Refusal::NotAClientSecret => malformed("hunter2".to_owned()),
         Refusal::UnknownClient => {
             assert_eq!(admin.delete(&path).await.status(), 204);
             refused(ask_as(app, &erp, &[]), 401)
