@@ -19,7 +19,7 @@ for (const [script, width] of [[true, 1280], [true, 375], [false, 1280], [false,
     const { context, page, faults } = await at.administrator({ script, width })
     await describeClient(page, label, { never: true })
     assert.match(await page.locator('.sentence').innerText(), /GST filing/)
-    assert.match(await page.locator('.sentence').innerText(), /never expire/)
+    assert.match(await page.locator('.sentence').innerText(), /valid until you revoke them/)
     await page.getByRole('button', { name: 'Create' }).click()
 
     const secret = await secretOf(page)
