@@ -124,7 +124,7 @@ fn fault_text(fault: SecretFault) -> &'static str {
             "The secret has white space or a line end before or after it. Paste it without."
         }
         SecretFault::Length => {
-            "The secret is not complete, or something was added: a secret has 53 characters."
+            "The secret is not complete, or something was added: a secret has 53 characters. Copy it again."
         }
         SecretFault::Alphabet => "A character after mms_ is no letter or digit. Copy the secret again.",
         SecretFault::Checksum => "The secret has a wrong character. Copy it again.",

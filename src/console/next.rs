@@ -9,8 +9,8 @@ fn is_dotted(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
-/// `wanted`, if it is a path under `base`, with or without a query, that a browser takes as it is written, that is none of
-/// [`NEVER`], and that has at most 2048 bytes; else `base`.
+/// `wanted`, if it is a path under `base`, with or without a query, that a browser takes as it is written, is not in [`NEVER`],
+/// and has at most 2048 bytes; else `base`.
 pub(super) fn next_path(base: &str, wanted: Option<&str>) -> String {
     wanted.filter(|wanted| is_under(base, wanted)).unwrap_or(base).to_owned()
 }

@@ -76,7 +76,7 @@ impl From<StatusListError> for Refusal {
             StatusListError::NoKey => {
                 tracing::error!(
                     failure = "no_key",
-                    "a status list cannot be signed: there is no active key for it, or it could not sign"
+                    "a status list cannot be signed: there is no active key for it"
                 );
             }
             // It is in the log already.

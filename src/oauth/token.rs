@@ -164,10 +164,7 @@ fn answer_to(error: IssueError) -> OAuthError {
         IssueError::ClientRefused(_) => OAuthError::InvalidClient,
         IssueError::ChangedAgain => OAuthError::ChangedAgain,
         IssueError::NoKey => {
-            tracing::error!(
-                failure = "no_key",
-                "no active signing key of the needed algorithm and class, or it could not sign"
-            );
+            tracing::error!(failure = "no_key", "no active signing key of the needed algorithm and class");
             OAuthError::Unavailable
         }
         // It is in the log already.

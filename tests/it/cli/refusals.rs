@@ -1,5 +1,5 @@
-//! The log lines about clients that cannot authenticate: one line for each secret that is wrong or is none, and at most one a
-//! second for secrets that are malformed or come after too many failures.
+//! The log lines about clients that cannot authenticate: one line for each wrong secret or text that is no secret, and at
+//! most one a second for secrets that are malformed or come after too many failures.
 
 use std::time::Instant;
 
