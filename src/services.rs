@@ -1,5 +1,5 @@
-//! Puts the services together, in the order in which they depend on each other. The doors, including the command line, use the
-//! storage only through the services.
+//! Puts the services together, in the order in which they depend on each other. The [doors](crate), including the command line,
+//! use the storage only through the services.
 
 use std::sync::Arc;
 
@@ -148,7 +148,7 @@ impl Services {
         &self.kernel.subkeys
     }
 
-    /// Writes the last uses of secrets and tokens, which until now are noted only in memory.
+    /// Writes the last uses of secrets and tokens, which are noted only in memory until then.
     ///
     /// # Errors
     /// [`Error::Storage`]; then the uses that were not written stay noted.

@@ -80,21 +80,37 @@ fn stamp(file: &Path) -> Option<Stamp> {
 fn server_config(files: &TlsSettings) -> Result<ServerConfig, String> {
     let chain = CertificateDer::pem_file_iter(&files.cert_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| format!("server.tls.cert_file {}: {error}", files.cert_file.display()))?;
+        .map_err(|error| {
+            format!(
+                "server.tls.cert_file {} cannot be read: {error}. It must be a PEM file with the certificate chain, which the \
+                 user who runs mintmark may read",
+                files.cert_file.display()
+            )
+        })?;
     if chain.is_empty() {
         return Err(format!(
             "server.tls.cert_file {}: it contains no certificate. Write the certificate chain into it, in PEM",
             files.cert_file.display()
         ));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key_file)
-        .map_err(|error| format!("server.tls.key_file {}: {error}", files.key_file.display()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key_file).map_err(|error| {
+        format!(
+            "server.tls.key_file {} cannot be read: {error}. It must be a PEM file with the private key, which the user who \
+             runs mintmark may read",
+            files.key_file.display()
+        )
+    })?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|error| format!("server.tls: the certificate and the key cannot be used together: {error}. Set server.tls.cert_file and server.tls.key_file to a certificate and its private key"))?;
+        .map_err(|error| {
+            format!(
+                "server.tls: the certificate and the key cannot be used: {error}. Set server.tls.cert_file and \
+                 server.tls.key_file to a certificate and its private key"
+            )
+        })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -32,7 +32,8 @@ const CONNECTIONS: usize = 64;
 const MEASURED: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_secs(1);
 /// How often each load is measured. The loads alternate in many short turns, so that other work on the machine affects all of
-/// them alike. The median counts. The service stores its usage counts every five seconds, so in three of five turns.
+/// them alike. The median counts. The service stores its usage counts every five seconds, which falls into about three of five
+/// turns.
 const TURNS: usize = 15;
 /// Clients in use.
 const CLIENTS: usize = 10_000;

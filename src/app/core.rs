@@ -30,7 +30,7 @@ pub struct Core {
 
 impl Core {
     /// Opens and migrates the database, and creates what a first start needs: the master key, if the database is empty and
-    /// none is configured; the workspace `platform`; signing keys for expiring and for never-expiring tokens.
+    /// none is configured; the root key; the workspace `platform`; signing keys for expiring and for never-expiring tokens.
     ///
     /// # Errors
     /// A [`StartError`].

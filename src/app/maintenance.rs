@@ -21,8 +21,9 @@ pub async fn migrate(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Replaces the master key of the database, which the settings must name, with the one in `file`, which is created if it does
-/// not exist. A running server is not affected: it reads the master key only at its start. Returns where the new key came from.
+/// Replaces the master key of the database. The settings must name the old key. The new key is read from `file`, which is
+/// created with a random key if it does not exist. A running server is not affected: it reads the master key only at its start.
+/// Returns where the new key came from.
 ///
 /// # Errors
 /// A [`StartError`]. After a failure at any moment, either the configured key or the one in `file` opens the database.

@@ -124,7 +124,7 @@ impl App {
         &self.metrics
     }
 
-    /// The middleware around every request: its id, its log line, its metrics.
+    /// The middleware that gives every request an id, a log line and metrics.
     ///
     /// # Errors
     /// [`StartError::Random`].

@@ -6,10 +6,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::inspect::Finding;
 use crate::config::Settings;
 
-/// Open files of each thread that serves requests: what its runtime waits with and is woken by.
+/// Open files of the tokio runtime of each thread that serves requests: an epoll instance and its duplicate, the eventfd that
+/// wakes the thread, and the socket that announces signals.
 const OF_WORKER: u64 = 4;
 
-/// Open files of the rest of the process, such as logs and connections to other hosts.
+/// Open files of the rest of the process, such as logs and connections to other hosts: a generous estimate.
 const OTHERS: u64 = 256;
 
 /// Raises the limit as far as the settings need it. If the system does not allow that, the log says so.
@@ -78,7 +79,7 @@ mod tests {
         assert!(advised(Some(999)) && !advised(Some(1000)) && !advised(None));
     }
     #[test]
-    fn each_thread_of_each_listener_needs_some_files() {
+    fn each_worker_of_each_listener_adds_the_open_files_of_its_runtime() {
         let needed_by = |settings: &str| needed(&Settings::from_toml_layers(&[settings]).unwrap());
         let one = needed_by("server.workers = 1");
         assert_eq!(needed_by("server.workers = 65") - one, 64 * OF_WORKER);

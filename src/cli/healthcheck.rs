@@ -66,7 +66,7 @@ mod tests {
     use super::reachable;
 
     #[test]
-    fn a_wildcard_is_reached_by_loopback() {
+    fn a_wildcard_address_is_reached_by_loopback_and_any_other_address_directly() {
         for (listen, reached) in [
             ("0.0.0.0:8080", "127.0.0.1:8080"),
             ("[::]:8080", "[::1]:8080"),

@@ -1,4 +1,4 @@
-//! HTTP requests of commands: the client, the text of errors, and the verification of tokens.
+//! HTTP requests of commands: the client, the fetches of the token verifier, and the text of errors.
 
 use std::time::Duration;
 

@@ -64,7 +64,7 @@ impl Refusal {
         &self.document
     }
 
-    /// Whether the input is invalid. Then the exit code is another one than for other failures.
+    /// Whether the input is invalid. Then the exit code is 2 instead of 1.
     pub(super) fn is_usage(&self) -> bool {
         matches!(self.document.get("status").and_then(Value::as_i64), Some(400 | 422))
     }
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn not_found_names_the_command_that_lists() {
+    fn the_message_about_a_missing_record_names_the_command_that_lists_the_existing_ones() {
         let expected = ("product not found. List them with `mintmark products list`".to_owned(), false);
         assert_eq!(said(E::NotFound("product")), expected);
     }

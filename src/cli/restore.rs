@@ -60,7 +60,7 @@ impl Restore {
                     restored
                 }
                 Err(failure) => {
-                    // If this fails, the next restore removes the copy. The failure returned here says what to do first.
+                    // If this fails too, only the first failure is reported; the next restore removes the copy.
                     let _ = app::discard_staged(&settings);
                     return Err(failure);
                 }

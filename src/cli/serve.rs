@@ -46,8 +46,8 @@ impl Serve {
     }
 }
 
-/// Reads the settings and binds the listeners. If the URL of a listener is derived from a port that the system chooses, this port
-/// becomes part of the settings.
+/// Reads the settings and binds the listeners. If the URL of a listener is derived from a port that the system chooses, this
+/// port becomes part of the settings.
 pub(super) fn bind(global: &Global) -> Result<(Settings, Listeners), Failure> {
     let config = global.config.as_deref();
     let open = config::open_ports(config, config::environment());
@@ -157,7 +157,7 @@ impl Signals {
         }
     }
 
-    /// Waits for the next signal that asks to stop. There is nothing to read again yet.
+    /// Waits for the next signal that asks to stop. Ignores SIGHUP, since there is no certificate to read again yet.
     async fn stop_before_serving(&mut self) -> Asked {
         loop {
             match self.next().await {
@@ -178,7 +178,8 @@ impl Signals {
     }
 
     /// Serves until the first signal to stop, or until `task` returns [`Next::Stop`] or an error; then finishes the
-    /// requests in flight, unless a second signal comes. SIGTERM stops as `on_terminate` says.
+    /// requests in flight, unless a second signal comes. SIGTERM stops as `on_terminate` says, SIGINT with
+    /// [`Ending::AtOnce`].
     pub(super) async fn serve(
         mut self,
         app: App,
@@ -228,7 +229,7 @@ impl Signals {
     }
 }
 
-/// What the server does when the task has ended.
+/// What the server does when the `task` of [`Signals::serve`] has ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Next {
     Serve,

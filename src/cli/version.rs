@@ -1,4 +1,4 @@
-//! `mintmark version`: which program this is.
+//! `mintmark version`: the version, and with `--json` also the features of this build.
 
 use clap::Args;
 use serde_json::json;

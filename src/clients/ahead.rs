@@ -26,6 +26,7 @@ const ROUNDS: u32 = 3;
 pub(crate) struct EndedBefore {
     /// How many live tokens were revoked.
     pub(crate) revoked: usize,
+    /// How often the change was started again, up to [`ROUNDS`].
     rounds: u32,
 }
 

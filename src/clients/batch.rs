@@ -54,7 +54,7 @@ struct Locked {
     workspaces: BTreeMap<String, Workspace>,
 }
 
-/// A client before and after the change.
+/// A client before and after the change, with its place in the request and its workspace.
 struct Judged<'a> {
     place: usize,
     workspace: &'a Workspace,
@@ -243,7 +243,8 @@ impl Clients {
     }
 }
 
-/// How many recorded tokens a change would revoke. A token that it would end for two reasons counts twice.
+/// How many recorded tokens a change would revoke. A token that it would end for two reasons counts twice. Tokens beyond a
+/// [`new_number`] count only if they are more than [`ENDED_AT_ONCE`]: otherwise the change does not revoke them.
 async fn count_ended_tokens(
     tx: &mut Tx,
     before: &ApiClient,

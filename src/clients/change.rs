@@ -92,8 +92,8 @@ impl ClientChange {
         }
     }
 
-    /// Applies the change to `client`. Members that break a rule are added to `errors` and stay as they were.
-    /// `is_new` says that the client is being created, so that what is left out takes its default.
+    /// Applies the change to `client`. Adds an error to `errors` for each member that breaks a rule; then the caller must not
+    /// store `client`. `is_new` says that the client is being created, so that what is left out takes its default.
     pub(super) fn apply(
         &self,
         client: &mut ApiClient,

@@ -289,7 +289,7 @@ fn mail_about(before: &ApiClient, after: &ApiClient) -> MailKind {
 }
 
 /// The number that a change sets, unless the client had a number before. Recorded tokens beyond it end when the next token is
-/// issued, but if they are more than [`ENDED_AT_ONCE`] the change itself ends them, because that token should not wait for it.
+/// issued. If they are more than [`ENDED_AT_ONCE`], the change itself ends them, so that the next token need not wait for that.
 pub(super) fn new_number(before: &ApiClient, after: &ApiClient) -> Option<i64> {
     match (before.active_tokens, after.active_tokens) {
         (ActiveTokens::AtMost(_), _) => None,

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_and_names_are_read() {
+    fn a_network_covers_its_addresses_and_a_host_name_only_itself() {
         let list =
             listed(&["10.0.0.0/8", "192.168.1.1", "fd00::/8", "::ffff:172.16.0.0/108", "Hooks.Internal."]);
         for (address, has) in [

@@ -182,7 +182,7 @@ impl Layers {
         self.add(layer);
     }
 
-    /// Merges the layers: the settings as written, and the values in force by key.
+    /// Merges the layers. Returns the settings as written, and the values in force by key.
     pub(super) fn merge(self) -> (Result<Raw, ConfigError>, Merged) {
         let mut merged = Merged { entries: BTreeMap::new(), problems: self.problems };
         let config = match self.merged.build() {

@@ -87,7 +87,7 @@ mod tests {
     use tracing::Level;
 
     #[test]
-    fn libraries_log_only_warnings_unless_they_are_named() {
+    fn libraries_log_from_warn_up_or_from_info_up_if_they_are_named() {
         let targets = "trace".parse::<LogLevel>().unwrap().targets();
         assert!(targets.would_enable("mintmark::keys", &Level::TRACE));
         assert!(targets.would_enable("actix_http::h1", &Level::WARN));

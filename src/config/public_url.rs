@@ -39,7 +39,7 @@ impl PublicUrl {
         if url.scheme() == "http" && !loopback {
             return refuse(
                 "http sends secrets and tokens in the clear, and this host is not loopback",
-                "Use https; Mintmark itself may listen on plain HTTP behind a proxy that ends TLS",
+                "Use https; Mintmark itself may listen on plain HTTP behind a proxy that terminates TLS",
             );
         }
         if !url.username().is_empty() || url.password().is_some() {

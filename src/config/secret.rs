@@ -63,12 +63,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_does_not_show_the_secret() {
         assert_eq!(format!("{:?}", SecretText::new("canary")), REDACTED);
     }
 
     #[test]
-    fn passwords_in_urls_are_redacted() {
+    fn passwords_and_unknown_parameters_in_urls_are_redacted() {
         for (url, shown) in [
             ("sqlite://data/mintmark.db", "sqlite://data/mintmark.db"),
             ("postgres://host/db", "postgres://host/db"),

@@ -1,4 +1,4 @@
-//! Layers and checks, through `Settings::load`.
+//! Tests how the layers of settings are merged and checked.
 
 use super::*;
 

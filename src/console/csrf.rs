@@ -10,7 +10,7 @@ use super::door::Door;
 use super::form::Form;
 use super::stop::Stop;
 
-/// The name of the hidden field.
+/// The name of the hidden form field with the token.
 pub(super) const FIELD: &str = "csrf";
 
 /// Who a form was made for.

@@ -17,6 +17,7 @@ const BROWSERS: [(&str, &str); 12] = [
     ("Safari/", "Safari"),
 ];
 
+/// What identifies a system in `User-Agent`, and its name. Android comes before Linux, since its `User-Agent` names both.
 const SYSTEMS: [(&str, &str); 7] = [
     ("Windows", "Windows"),
     ("iPhone", "iPhone"),

@@ -202,7 +202,7 @@ pub(super) fn actor(name: &str, names: &Names) -> String {
     })
 }
 
-/// Whether the audit trail has only an id for the author of an event: who it was has been deleted, or the reader may not know.
+/// Whether only the id of an event's author can be shown: the author has been deleted, or the reader may not know the name.
 pub(super) fn is_unnamed(name: &str, names: &Names) -> bool {
     match name.split_once(':') {
         Some(("operator", id)) => !names.operators.contains_key(id),

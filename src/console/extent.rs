@@ -11,7 +11,7 @@ use crate::model::workspace::Workspace;
 
 /// What a page shows.
 pub(super) struct Extent {
-    /// A caller that reads only this.
+    /// A caller that may read only what the page shows.
     pub(super) reader: Reader,
     pub(super) can_manage: bool,
     /// `None` for everything.
@@ -95,7 +95,7 @@ impl SignedIn {
     /// `here`. Empty if there is only one.
     ///
     /// # Errors
-    /// 503
+    /// 503 if the database cannot be reached.
     pub(super) async fn choices(&self, here: &str, to_manage: bool) -> Result<Choices, Stop> {
         let (mut found, mut has_more) = (Vec::new(), false);
         if self.is_platform_admin() {
@@ -125,7 +125,7 @@ impl SignedIn {
     /// has nothing to choose.
     ///
     /// # Errors
-    /// 503
+    /// 503 if the database cannot be reached.
     pub(super) async fn own_choices(&self, extent: &Extent) -> Result<Choices, Stop> {
         if self.is_platform_admin() {
             return Ok(Choices::default());

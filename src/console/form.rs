@@ -68,7 +68,7 @@ impl Form {
     }
 
     /// The text of a field of several lines, with line feeds as line ends, since browsers send CR LF; `None` if it was left
-    /// empty. A text that was not touched is `before`, whatever white space and line ends that has.
+    /// empty. If the text was not changed, this is `before`, with the white space and line ends that `before` has.
     pub(super) fn text(&self, name: &str, before: Option<&str>) -> Option<String> {
         let typed = with_line_feeds(self.one(name));
         match before.filter(|before| with_line_feeds(before) == typed) {

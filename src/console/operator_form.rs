@@ -51,8 +51,8 @@ pub(super) fn change(form: &Form, before: Option<&Operator>) -> OperatorChange {
     }
 }
 
-/// The roles that a form names. A workspace has one role in the form: who is administrator and viewer there, and stays
-/// administrator, stays both.
+/// The roles that a form names. The form has one role for each workspace. An operator who was both administrator and viewer of
+/// a workspace, and stays administrator, stays viewer too.
 fn changed_roles(form: &Form, before: &[Role]) -> Vec<Role> {
     let mut roles = roles(form);
     let is_left = |role: &&Role| match role {

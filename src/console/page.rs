@@ -103,7 +103,7 @@ impl Shell {
 /// What is wrong with a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
-    /// The `id` of the field.
+    /// The `id` of the field; `None` for a problem of the form as a whole.
     pub(super) field: Option<String>,
     /// What is wrong and what to do.
     pub(super) text: String,

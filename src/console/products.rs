@@ -10,7 +10,7 @@ use crate::services::Services;
 /// Every product that the caller may grant, in the order of the codes.
 ///
 /// # Errors
-/// 503
+/// [`Error::Storage`].
 pub(super) async fn all(services: &Services, reader: &Reader) -> Result<Vec<Product>, Error> {
     let mut all = Vec::new();
     let mut page = Page::first(Page::MAX_LIMIT);
@@ -27,7 +27,7 @@ pub(super) async fn all(services: &Services, reader: &Reader) -> Result<Vec<Prod
 /// The display names of the products that the caller may grant, by code.
 ///
 /// # Errors
-/// 503
+/// [`Error::Storage`].
 pub(super) async fn names(services: &Services, reader: &Reader) -> Result<BTreeMap<String, String>, Error> {
     Ok(all(services, reader).await?.into_iter().map(|product| (product.product, product.name)).collect())
 }

@@ -22,7 +22,7 @@ pub(super) fn href(signed_in: &SignedIn, nonce: &Nonce) -> String {
 /// What a form created; [`Reveal::None`] if it created nothing yet.
 ///
 /// # Errors
-/// 503
+/// [`Error::Storage`], [`Error::Crypto`].
 pub(super) async fn find(signed_in: &SignedIn, caller: &Caller, nonce: &Nonce) -> Result<Reveal, Error> {
     let ledger = &signed_in.door.services.ledger;
     ledger.reveal(&ledger.reveal_request(caller, nonce.use_case.as_str(), nonce.as_str())).await
@@ -31,7 +31,7 @@ pub(super) async fn find(signed_in: &SignedIn, caller: &Caller, nonce: &Nonce) -
 /// Whether a form has created something already, so that its fields need no more checks.
 ///
 /// # Errors
-/// 503
+/// [`Error::Storage`], [`Error::Crypto`].
 pub(super) async fn is_spent(signed_in: &SignedIn, caller: &Caller, nonce: &Nonce) -> Result<bool, Error> {
     Ok(!matches!(find(signed_in, caller, nonce).await?, Reveal::None))
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 /// How long the second form waits.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// The forms whose creating work is running in this process, by their nonce.
+/// The forms whose work is running in this process, by their nonce.
 #[derive(Debug)]
 pub(super) struct Turns {
     running: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,

@@ -85,7 +85,8 @@ impl Finishing {
                 report.clone()
             }
         };
-        // Before the row of the delivery: resending a delivery also locks the row of its webhook first.
+        // The row of the webhook is locked before that of the delivery, as when a delivery is resent: otherwise the two could
+        // deadlock.
         if let (Next::Sent(_), Channel::Webhook) = (next, claimed.channel) {
             tx.note_webhook_success(&claimed.recipient).await?;
         }

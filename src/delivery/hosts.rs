@@ -42,8 +42,8 @@ impl Host {
         self.refilled_at = now;
     }
 
-    /// Whether the host is like one that was never seen, and can be forgotten. A host that failed is forgotten later, because
-    /// nothing may be sent to it any more.
+    /// Whether the host is like one that was never seen, and can be forgotten. A host whose last request failed is forgotten
+    /// only after [`FAILING_MAX`] without another one.
     fn is_idle(&self, now: i64) -> bool {
         let is_failing = self.is_failing && now - self.used_at <= FAILING_MAX;
         self.in_flight == 0 && !is_failing && self.allowance >= BURST * 1_000
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_gets_a_burst_and_then_so_many_requests_a_second() {
+    fn a_host_gets_a_burst_and_then_twenty_requests_a_second() {
         let mut hosts = Hosts::default();
         let mut sent = |from: i64, to: i64| {
             let mut sent = 0;
@@ -165,6 +165,7 @@ mod tests {
         hosts.end("a", false, 0);
         hosts.begin("b", 0);
         hosts.end("b", true, 0);
+        // A minute later the allowance of host a is full again.
         hosts.begin("c", 60_000);
         hosts.end("c", false, 60_000);
         let mut left: Vec<_> = hosts.hosts.keys().cloned().collect();

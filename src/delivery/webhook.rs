@@ -12,7 +12,7 @@ use crate::model::webhook;
 use crate::outbound::{Glance, Outbound, OutboundError, Request};
 use crate::webhooks::Webhooks;
 
-/// How long a receiver has to answer.
+/// How long a receiver may take to answer.
 const TIME_MAX: Duration = Duration::from_secs(15);
 /// How much of a reply is stored, in bytes.
 const REPLY_MAX: usize = 1024;

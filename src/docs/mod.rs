@@ -22,7 +22,7 @@ const ASSETS: [(&str, &str, &[u8]); 5] = [
     ),
 ];
 
-/// `Cache-Control` of all replies here: an hour. The files change only with the version of the service.
+/// `Cache-Control` of the description and of the files: an hour. They change only with the version of the service.
 const MAX_AGE: &str = "public, max-age=3600";
 
 /// `GET /openapi.yaml`: the contract of the API (`OpenAPI` 3.1).

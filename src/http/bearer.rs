@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_the_query_is_seen() {
+    fn only_the_parameter_access_token_is_a_token_in_the_query() {
         for (query, is_in) in
             [("access_token=x", true), ("a=b&access_token", true), ("", false), ("x=access_token", false)]
         {

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn t19_other_media_types_and_charsets_are_refused() {
+    fn t19_only_the_accepted_media_types_in_utf_8_are_recognised() {
         let form = ["application/x-www-form-urlencoded"];
         for good in [
             "application/x-www-form-urlencoded",
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_skipped_once_and_at_the_beginning() {
+    fn only_one_byte_order_mark_at_the_beginning_is_skipped() {
         for (body, rest) in
             [("\u{feff}a=b", "a=b"), ("\u{feff}\u{feff}", "\u{feff}"), ("a\u{feff}", "a\u{feff}"), ("", "")]
         {

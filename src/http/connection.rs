@@ -98,7 +98,7 @@ pub(crate) struct PendingBody {
 pub(super) enum Left {
     /// Nothing of it has been read.
     All,
-    /// Reading it failed.
+    /// It was refused, or reading it failed.
     Rest,
     /// It was read to its end.
     Nothing,

@@ -158,5 +158,6 @@ mod tests {
     fn an_error_does_not_quote_its_input() {
         let error = parse(br#"{"client_secret":"mms_x","client_secret":"mms_y"}"#).unwrap_err().to_string();
         assert!(error.starts_with("names a member twice at line 1"), "{error}");
+        assert!(!error.contains("mms_") && !error.contains("client_secret"), "{error}");
     }
 }

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_specific_range_decides() {
+    fn the_most_specific_range_decides_and_without_a_range_everything_is_acceptable() {
         for (accept, wanted) in [
             ("", 1000),
             ("*/*", 1000),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn i9_the_signed_form_is_sent_on_request() {
+    fn i9_the_signed_form_is_sent_if_it_is_named_and_json_has_no_higher_weight() {
         for (accept, named) in [
             ("", false),
             ("*/*", false),

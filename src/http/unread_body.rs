@@ -98,6 +98,7 @@ pub(crate) struct Answering<F, B> {
     answered: F,
     connection: Option<Rc<Connection>>,
     server: Rc<Server>,
+    /// Reads what is left of the body, then gives the response. `None` as long as nothing has to be read.
     late: Option<LocalBoxFuture<'static, ServiceResponse<B>>>,
 }
 

@@ -9,7 +9,7 @@ use crate::model::grant::GrantClaims;
 use crate::model::status::Slot;
 use crate::model::status::status_list_uri;
 
-/// The claims that depend neither on the issuer nor on the grant.
+/// All claims but the issuer and those of the grant.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Own<'a> {
     pub(super) client_id: &'a str,
@@ -37,7 +37,7 @@ const FIXED: usize = 288;
 impl ClaimsWriter {
     pub(super) fn new(issuer: &str) -> Self {
         let json = |text: &str| serde_json::Value::from(text).to_string();
-        // The status lists are published below the issuer (draft-ietf-oauth-status-list-21 §6.1).
+        // The URI of a status list (draft-ietf-oauth-status-list-21 §6.1) begins with the issuer.
         let status_list = json(&status_list_uri(issuer, 0));
         let status_list = status_list.strip_suffix("0\"").unwrap_or(&status_list);
         Self { iss: json(issuer).into(), status_list: status_list.into() }

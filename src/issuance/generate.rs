@@ -60,9 +60,10 @@ impl Issuer {
     /// Generates a token for a client within the caller's reach, and records it with its audit event and its mails.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the client; [`Error::Conflict`] while the client may not have tokens, or no key signs them;
-    /// [`Error::Invalid`]; [`Error::LacksSome`] if the client has more permissions than the caller;
-    /// [`Error::Clock`] while the clock is too far from that of the database; [`Error::ChangedAgain`]; [`Error::Storage`].
+    /// [`Error::NotFound`] for the client; [`Error::Conflict`] while the client may not have tokens or no key signs them, and
+    /// if the client was changed meanwhile; [`Error::Invalid`]; [`Error::LacksSome`] if the client has more permissions than
+    /// the caller; [`Error::Clock`] while the clock is too far from that of the database; [`Error::ChangedAgain`];
+    /// [`Error::Storage`].
     pub async fn generate(
         &self,
         caller: &Manager,

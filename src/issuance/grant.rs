@@ -113,7 +113,8 @@ pub(super) fn lifetime(
         TokenExpiry::Never {} if workspace_allows_never && grant.never_expires_allowed => None,
         TokenExpiry::Never {} => return Err(GrantError::NeverExpiresNotAllowed),
     };
-    // A cap that was set or lowered later shortens the lifetime; `expires_in` shows it.
+    // A product's cap that was set or lowered after the client's `token_expiry` shortens the lifetime. The reply shows that in
+    // `expires_in`.
     let seconds = match (seconds, grant.lifetime_max) {
         (Some(seconds), Some(cap)) => Some(seconds.min(cap)),
         (seconds, cap) => seconds.or(cap),
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_stays_within_the_caps_and_the_expiry_of_the_client() {
+    fn a_lifetime_stays_within_caps_and_client_expiry_and_never_expiring_must_be_allowed() {
         let offer = offer();
         let of = |scope: &str| select(&offer, scope, &[]).unwrap();
         let never = TokenExpiry::Never {};

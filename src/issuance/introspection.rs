@@ -1,5 +1,5 @@
-//! Signs an introspection response (RFC 9701 §5), so that the client that asked can show it to others as proof. For the
-//! introspection endpoint.
+//! Signs the responses of the introspection endpoint (RFC 9701 §5), so that the client that asked can show them to others as
+//! proof.
 
 use serde::Serialize;
 

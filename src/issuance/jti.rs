@@ -36,8 +36,8 @@ const POOL_MAX: usize = 131_072;
 #[derive(Debug, Default)]
 pub(super) struct RecordedIds(Mutex<Pool>);
 
-/// The parts of the pool, one for each first character of an id. More parts would be sorted faster, but the ends of the parts,
-/// where ids are added, would then not all stay in the processor's cache.
+/// How many parts the pool has: one for each first character of an id. More parts would be sorted faster, but the ends of the
+/// parts, where ids are added, would then not all stay in the processor's cache.
 const PARTS: usize = 64;
 
 #[derive(Debug)]

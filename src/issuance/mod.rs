@@ -178,6 +178,7 @@ struct Draft<'a> {
     jti: Jti,
     /// Where the status of the token is published.
     slot: Option<Slot>,
+    /// When the token is issued.
     at: UnixSeconds,
     lifetime: Lifetime,
     key: Arc<SigningHandle>,
@@ -217,7 +218,7 @@ impl Issuer {
     ///
     /// # Errors
     /// See [`IssueError`]. After an error there is no token. There is no row either, unless signing failed: the row is written
-    /// at the same time.
+    /// while the token is signed.
     pub async fn issue<'a>(
         &self,
         client: &'a Arc<Credentials>,

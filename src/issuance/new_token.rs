@@ -64,8 +64,8 @@ impl NewToken {
     }
 }
 
-/// Whether the client's own `token_expiry` may still be `never` for this grant. A cap of the grant does not forbid it, but
-/// makes the lifetime finite.
+/// Whether the client's own `token_expiry` may still be `never` for this grant. A permission or a cap in the grant does not
+/// forbid it, but makes the lifetime finite.
 fn may_never_expire(client: &Credentials, grant: &Grant) -> bool {
     grant.has_permission || (client.workspace_never_expires_allowed && grant.never_expires_allowed)
 }

@@ -80,8 +80,9 @@ impl Issuer {
         self.own_checks.own_audience.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 
-    /// The claims of a valid access token of ours with any audience, including never-expiring tokens in both forms and tokens
-    /// that are bound to a key: the caller must refuse these or pass on their `cnf`. For introspection and forward-auth.
+    /// The claims of a valid access token of ours with any audience, including never-expiring tokens with and without `exp`.
+    /// Also of a token that is bound to a key: the caller must refuse it or pass on its `cnf`. For introspection and
+    /// forward-auth.
     ///
     /// # Errors
     /// Why the token is invalid.

@@ -1,5 +1,5 @@
-//! The caller of a use case, with the permissions and the reach of a management API client, of an operator in the console or
-//! of the command line, and the proofs of what the caller may do.
+//! The caller of a use case: a management API client, an operator in the console or a person at the command line, with
+//! permissions and reach; and the proofs of what the caller may do.
 //!
 //! A permission is checked once, where a [`Caller`] becomes a [`Reader`] or a [`Manager`]. Use cases take these, so that
 //! they cannot be called without the permission and need not check it again.

@@ -15,7 +15,9 @@ use crate::model::member::{Member, WordOrNumber};
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     object: Option<&'a Map<String, Value>>,
+    /// The JSON pointer to `object`.
     at: String,
+    /// The members that were asked for. Others are refused at the end, unless their names begin with `known_prefix`.
     known: BTreeSet<&'static str>,
     known_prefix: Option<&'static str>,
     errors: &'a mut FieldErrors,

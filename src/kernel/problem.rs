@@ -171,7 +171,7 @@ impl From<Error> for Problem {
             Error::Clock(why) => Self::new(Kind::Unavailable, capitalised(why)),
             Error::Stale | Error::Storage(_) | Error::SharedTransaction(_) | Error::Crypto(_) => Self::new(
                 Kind::Unavailable,
-                "The service cannot reach its database or confirm its state: try again",
+                "The service cannot answer at the moment: repeat the request in a few seconds",
             ),
         }
     }

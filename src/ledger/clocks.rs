@@ -3,10 +3,10 @@
 //!
 //! With a wrong clock, tokens would be issued that others refuse; if it is far ahead, data that is still needed would be
 //! deleted, and keys that should sign would be retired. So beyond [`SKEW_MAX_MILLIS`] no token is issued. Also, beyond that and
-//! for [`LEAP_WAIT_MILLIS`] after a leap, no job deletes anything, and no key is created or retired.
+//! for [`LEAP_WAIT_MILLIS`] after a leap (the clock was set), no job deletes anything, and no key is created or retired.
 //!
-//! About once a minute a serving process writes its time to the database, unless its clock is doubtful: the last instant. The
-//! next start compares its clock with it.
+//! About once a minute a serving process writes its time to the database as the last instant, unless its clock is doubtful.
+//! A process that starts compares its clock with the last instant.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,6 +1,6 @@
-//! Which secret a saved reply holds, and the audit event each time that the secret is read from it: for a page of the console,
-//! for a file, or for the reply to a repeated request. The first reply of the management API has no such event, since the event
-//! of the creation covers it.
+//! Notes which secret a saved reply holds, and records an audit event each time that the secret is read from it: for a page of
+//! the console, for a file, or for the reply to a repeated request. The first reply of the management API has no such event,
+//! since the event of the creation covers it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;

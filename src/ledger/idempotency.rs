@@ -32,6 +32,7 @@ impl IdempotentRequest {
         (&self.caller, &self.method, &self.path, &self.key)
     }
 
+    /// What the sealed reply is bound to.
     pub(super) fn context(&self) -> [&[u8]; 4] {
         [self.caller.as_bytes(), self.method.as_bytes(), self.path.as_bytes(), self.key.as_bytes()]
     }
@@ -43,7 +44,7 @@ pub enum SavedReply<R> {
     None,
     /// The reply, as the `read` of [`Ledger::saved_reply`] returned it.
     Reply(R),
-    /// The reply to a request with another body.
+    /// A reply is saved, but the request that it answered had another body.
     OtherBody,
 }
 

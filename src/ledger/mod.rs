@@ -40,8 +40,8 @@ use change_follower::ChangeFollower;
 use clocks::Clocks;
 use vitals::Vitals;
 
-/// Writes audit events, mails and saved replies, commits changes, follows the change counter, keeps the audit tree, and checks
-/// the clock and the database.
+/// Writes audit events, saved replies, and what is sent by mail and to webhooks; commits changes, follows the change counter,
+/// keeps the audit tree, and checks the clock and the database.
 #[derive(Debug)]
 pub struct Ledger {
     kernel: Arc<Kernel>,

@@ -43,8 +43,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Queues a mail to each contact of a client, in the transaction of the change that the mail reports. To `facts`, which
-    /// depend on the kind of mail, it adds who made the change, from where and when.
+    /// Queues a mail to each contact of a client, in the transaction of the change that the mail reports. Besides `facts`,
+    /// which depend on the kind of mail, the mail names the client, and who made the change, from where and when.
     pub(crate) async fn mail_contacts(
         &self,
         tx: &mut Tx,

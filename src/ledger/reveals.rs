@@ -1,6 +1,7 @@
 //! New secrets and tokens that the console shows. The reply that contains one is kept sealed until the operator confirms
 //! that they stored it, or ten minutes have passed. The row of the reply stays for a day, so that the same form sent again
-//! finds it and creates nothing. Also drafts: forms that are kept sealed until the operator confirms them.
+//! finds it and creates nothing. Also drafts: forms that are kept sealed for an hour while the operator is asked to confirm
+//! them.
 
 use zeroize::Zeroizing;
 
@@ -25,7 +26,7 @@ const DRAFT: &str = "CONSOLE DRAFT";
 pub enum Reveal {
     /// The request created nothing within the last day.
     None,
-    /// The reply.
+    /// The reply, which can still be shown.
     Shown {
         /// The record that the reply is about.
         subject: String,

@@ -7,6 +7,7 @@ use crate::model::client::ApiClient;
 pub(crate) struct Subject<'a> {
     pub(crate) workspace_id: Option<&'a str>,
     pub(crate) client_id: Option<&'a str>,
+    /// The id of the changed record.
     pub(crate) target: &'a str,
 }
 

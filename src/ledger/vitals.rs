@@ -68,8 +68,8 @@ pub enum NotReady {
 }
 
 impl Ledger {
-    /// Looks at the schema, and commits a heartbeat unless another commit succeeded since the last call. About once a minute,
-    /// commits one in any case, to write the last instant, and counts what the metrics show.
+    /// Looks at the schema, and commits a heartbeat if no other commit succeeded since the last call, or if the last commit
+    /// failed. About once a minute, commits one in any case, to write the last instant, and counts what the metrics show.
     ///
     /// # Errors
     /// [`Error::Storage`] if the database does not answer or does not take the commit.

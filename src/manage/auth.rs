@@ -31,8 +31,8 @@ const SESSION_COOKIES: [&str; 2] = ["__Host-mintmark", "mintmark"];
 const REQUEST_ONE: &str = "request one with scope=mintmark:manage or scope=mintmark:read, without products";
 
 /// A request whose caller has the permission that its handler needs: `Authorized<Reader>` to read, `Authorized<Manager>`
-/// to change. The body has not been read yet. That of a refused request is left to
-/// `http::unread_body`, which discards it or closes the connection.
+/// to change. The body has not been read yet. The body of a refused request is left to `http::unread_body`, which discards it
+/// or closes the connection.
 pub struct Authorized<C> {
     /// The caller.
     pub caller: C,

@@ -35,7 +35,7 @@ pub(crate) struct Body {
 /// Reads the body of `request`. With `optional`, a request without a body counts as `{}`.
 ///
 /// # Errors
-/// 415; 413 before more than the limit is read; 408 if the body does not arrive in time; 400 if it is not JSON.
+/// 415; 413 before more than the limit is read; 408 if the body does not arrive in time; 400 if it is incomplete or not JSON.
 pub(crate) async fn read(
     request: &HttpRequest,
     pending: &mut PendingBody,

@@ -23,7 +23,9 @@ const PARAMETERS_MAX: usize = 64;
 /// The query parameters of a request, to be taken by name. Each may be sent once.
 #[derive(Debug)]
 pub struct Query {
+    /// The parameters that were not taken yet.
     pairs: Vec<(String, String)>,
+    /// The names that were asked for, which [`Query::finish`] lists.
     known: Vec<&'static str>,
 }
 

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_scope_is_named() {
+    async fn a_missing_scope_is_named_in_the_challenge() {
         let (status, _, headers) = read(Error::Lacks(Permission::Manage).into()).await;
         assert_eq!(status, 403);
         assert!(headers.contains(r#"error=\"insufficient_scope\", scope=\"mintmark:manage\""#), "{headers}");

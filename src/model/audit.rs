@@ -9,8 +9,9 @@ use super::clock::UnixSeconds;
 /// Who makes a change, for the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// `client:<client_id>` for an API client, `operator:<operator_id>` for a person at the console, `cli:<user>` or `cli` for
-    /// the command line, `system` for the service itself, `unknown` for a refused sign-in.
+    /// `client:<client_id>` for an API client, `operator:<operator_id>` for a person at the console, `oidc:<provider>` for
+    /// roles that a sign-in provider sets, `cli:<user>` or `cli` for the command line, `system` for the service itself,
+    /// `unknown` for a refused sign-in.
     pub name: String,
     /// The request that made the change, as in `X-Request-Id`.
     pub request_id: Option<String>,

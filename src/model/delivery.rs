@@ -50,9 +50,10 @@ pub struct NewDelivery {
     pub recipient: String,
     /// The host that must not get too many requests at once: [`MAIL_HOST`], or host and port of the URL.
     pub host: String,
-    /// The workspace it is about; `None` for the platform.
+    /// The workspace whose administrators see it; `None` if only those of the platform do.
     pub workspace_id: Option<String>,
-    /// The client, operator or webhook it is about.
+    /// What it is about: the id of a client, of an operator or of another record, the URI of a status list, or the name of an
+    /// audit tree.
     pub about_id: String,
     /// The facts of a mail as JSON, or the exact bytes of a webhook.
     pub body: String,
@@ -79,9 +80,9 @@ pub struct Claimed {
     pub recipient: String,
     /// As in [`NewDelivery::host`].
     pub host: String,
-    /// The workspace it is about.
+    /// As in [`NewDelivery::workspace_id`].
     pub workspace_id: Option<String>,
-    /// The client, operator or webhook it is about.
+    /// As in [`NewDelivery::about_id`].
     pub about_id: String,
     /// The facts of a mail as JSON, or the exact bytes of a webhook.
     pub body: String,
@@ -133,9 +134,9 @@ pub struct Delivery {
     pub kind: String,
     /// A mail address (empty: the contacts of the client when it is sent), or the id of a webhook.
     pub recipient: String,
-    /// The workspace it is about.
+    /// As in [`NewDelivery::workspace_id`].
     pub workspace_id: Option<String>,
-    /// The client, operator or webhook it is about.
+    /// As in [`NewDelivery::about_id`].
     pub about_id: String,
     /// The label of that client, or the name of that operator; `None` for others and once they are deleted.
     pub about: Option<String>,

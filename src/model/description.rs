@@ -4,6 +4,7 @@ use super::field_errors::FieldErrors;
 use super::member::Member;
 use super::text;
 
+/// How long a description may be, in characters.
 const MAX: usize = 500;
 
 /// Applies a change to a description. A text without visible characters removes it. An error is added to `errors` for a text

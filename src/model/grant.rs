@@ -73,7 +73,8 @@ impl Grant {
     }
 }
 
-/// The values of the claims that depend on a grant, as JSON. Written once for all clients with the same grant.
+/// The values of the claims that depend on a grant, as JSON. Those of everything that a client is granted are kept in its
+/// [`Offer`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GrantClaims {
     /// `aud`: a string if there is one audience, otherwise an array (RFC 7519 §4.1.3).

@@ -85,7 +85,7 @@ impl FromStr for UseFor {
     }
 }
 
-/// The phase of a key. A key passes through the phases in this order, but a pending key that is deleted is gone at once.
+/// The phase of a key. A key passes through the phases in this order, but a key that is deleted is gone at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {

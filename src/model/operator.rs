@@ -199,7 +199,7 @@ impl Operator {
 pub struct StoredPassword {
     /// Whose it is.
     pub operator_id: String,
-    /// The hash, with its parameters and its salt (a PHC string).
+    /// The hash, with its parameters and its salt (a PHC string); `None` without a password.
     pub password_hash: Option<String>,
     /// Whether the operator may sign in.
     pub status: OperatorStatus,

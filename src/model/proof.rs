@@ -5,7 +5,7 @@
 
 use crate::model::inline_id::SecretId;
 
-/// The credential with which a client authenticated. Each authentication method has its own variant.
+/// The credential with which a client authenticated. Each kind of credential has its own variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
     /// One of its client secrets (RFC 6749 §2.3.1).

@@ -1,5 +1,5 @@
-//! What a caller may access: everything, or one workspace. A read of a tenant's data for a caller takes it, or comes after a
-//! check of it.
+//! What a caller may access: everything, or one workspace. Each read of a tenant's data takes the reach of the caller, or
+//! follows a check of that reach.
 
 /// The part of the data a caller may see and change.
 #[derive(Debug, Clone, PartialEq, Eq)]

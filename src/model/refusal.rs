@@ -299,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_has_a_name_and_a_text_of_its_own() {
+    fn each_reason_has_a_name_and_a_text_of_its_own_and_endpoints_are_read_by_name() {
         for (at, refusal) in Refusal::ALL.into_iter().enumerate() {
             assert_eq!(Refusal::named(refusal.as_str()), Some(refusal));
             let before = &Refusal::ALL[..at];

@@ -62,7 +62,7 @@ impl Iterator for Lease {
     }
 }
 
-/// How many rounds the network has. Each changes one of the two parts of a position.
+/// How many rounds the Feistel network of [`permute`] has. Each changes one of the two parts of a position.
 const HALF_ROUNDS: u32 = 10;
 
 /// A permutation of the indices of a list, so that a slot does not reveal when its token was issued (draft-21 §12.4):

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_changes_only_its_slot() {
+    fn a_mark_changes_only_its_slot_and_a_status_is_read_by_its_index() {
         let mut bits = vec![0b01_10_00_01; 4];
         assert!(mark(&mut bits, 4096, 4096 + 6, Mark::Revoke));
         assert_eq!(bits, [0b01_10_00_01, 0b01_01_00_01, 0b01_10_00_01, 0b01_10_00_01]);

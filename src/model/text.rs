@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_that_breaks_lines_or_direction_is_refused() {
+    fn text_of_a_wrong_length_or_that_breaks_lines_or_direction_is_refused() {
         for good in ["a", "SAP S/4HANA – Produktion", "जीएसटी", "=?utf-8?q?x?=", &"ä".repeat(200)]
         {
             assert_eq!(check(good, 1..=200), Ok(()), "{good:?}");
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_a_plain_local_part_and_domain() {
+    fn an_address_is_a_plain_local_part_and_domain_of_limited_length() {
         let b = "b".repeat(62);
         let longest = format!("{}@{b}.{b}.{b}", "a".repeat(64));
         assert_eq!(longest.len(), 253);

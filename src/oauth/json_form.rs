@@ -39,7 +39,7 @@ pub(super) fn each(
 ) -> Result<(), OAuthError> {
     let body = json::parse(body).map_err(|error| {
         OAuthError::InvalidRequest(match error {
-            JsonError::NotUtf8 => "the body is not UTF-8",
+            JsonError::NotUtf8 => "the body is not in UTF-8: send it in UTF-8",
             JsonError::Twice(..) => "the body names a member twice: send each once",
             JsonError::NotJson(..) => {
                 "the body is not valid JSON: send an object, or a form as application/x-www-form-urlencoded"
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn t19_members_are_parameters() {
+    fn t19_known_members_are_parameters_and_others_are_ignored() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         for (body, expected) in [
             ("{}", vec![]),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn t20_other_json_is_refused() {
+    fn t20_json_that_is_malformed_ambiguous_too_deep_or_of_another_type_is_refused() {
         for bad in [
             "",
             " ",

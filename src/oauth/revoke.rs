@@ -55,7 +55,9 @@ async fn revoke(
     };
     if *claims.client_id != *client.client_id {
         caller.note_refusal(door, Refusal::TokenOfAnotherClient);
-        return Err(OAuthError::InvalidRequest("the token was issued to another client"));
+        return Err(OAuthError::InvalidRequest(
+            "the token was issued to another client: a client can revoke only its own tokens",
+        ));
     }
     // A client may revoke its own tokens without any permission.
     let caller = client.caller(Vec::new(), peer::actor(request, &client.client_id));

@@ -79,7 +79,7 @@ impl From<StatusListError> for Refusal {
                     "a status list cannot be signed: there is no active key for it"
                 );
             }
-            // It is in the log already.
+            // The error is in the log already.
             StatusListError::NotSigned => {}
             StatusListError::Unavailable(error) => {
                 tracing::error!(failure = error.kind(), %error, "a status list cannot be read");

@@ -167,7 +167,7 @@ fn answer_to(error: IssueError) -> OAuthError {
             tracing::error!(failure = "no_key", "no active signing key of the needed algorithm and class");
             OAuthError::Unavailable
         }
-        // It is in the log already.
+        // The error is in the log already.
         IssueError::NotSigned => OAuthError::Unavailable,
         IssueError::Unavailable(error) => OAuthError::unavailable(&error),
     }

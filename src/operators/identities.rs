@@ -34,7 +34,7 @@ pub struct Claims<'a> {
 pub enum ClaimsCheck {
     /// The operator has signed in.
     SignedIn(SignedIn),
-    /// No value of the role claim names a role, with a workspace that exists.
+    /// No value of the role claim is a role. A role in a workspace that does not exist does not count.
     NoRole,
     /// The claims have no usable email address.
     NoEmail,
@@ -116,7 +116,7 @@ impl Operators {
             if !before.is_active() {
                 return Ok((ClaimsCheck::Disabled, Some(operator_id)));
             }
-            // The identity has the name that the provider had at the time, so the settings may name it differently now.
+            // Both names are from when the operator was created: the settings may name the provider differently now.
             if before.role_provider() == Some(provider.as_str()) {
                 let roles = roles_of(tx, claims.roles).await?;
                 if roles.is_empty() {

@@ -11,7 +11,7 @@ use crate::kernel::{Error, Kernel};
 const LENGTH_MIN: usize = 12;
 /// The most bytes of a password.
 const BYTES_MAX: usize = 1_000;
-/// How many passwords may wait for a core. Further ones are refused: try again later.
+/// How many passwords may wait for a core. Further ones are refused, to be tried again later.
 const WAITING_MAX: usize = 64;
 
 /// A hash with the same parameters as all others, whose password nobody knows. A password for an address without an operator is

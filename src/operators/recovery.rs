@@ -43,7 +43,7 @@ mod tests {
     use super::hash;
 
     #[test]
-    fn a_code_may_be_typed_in_many_ways() {
+    fn hyphens_spaces_case_and_similar_digits_of_a_code_do_not_matter() {
         for typed in ["abco-efgl-2345-67bb", "ABCOEFGL234567BB", " abc0 efg1 2345 678b "] {
             assert_eq!(hash(typed), hash("abco-efgl-2345-67bb"), "{typed}");
         }

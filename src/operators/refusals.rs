@@ -30,6 +30,7 @@ pub(super) struct Refusals(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     by_key: HashMap<(String, String), Since>,
+    /// The minute of the last refusal, in monotonic time.
     minute: i64,
     /// How many entries were written in that minute.
     written: u32,
@@ -129,6 +130,7 @@ mod tests {
         let refusals = Refusals::default();
         let written = (0..1_000).filter(|number| refusals.count(&number.to_string(), "", 30).is_some());
         assert_eq!(written.count(), 60);
+        // Account 61 was refused in the first minute too, but without an entry.
         assert_eq!(refusals.count("61", "", 61), Some(2));
         for number in 0..10_000 {
             refusals.count(&number.to_string(), "", 62);

@@ -36,7 +36,7 @@ pub struct Session {
     pub way: Way,
     /// When the session began.
     pub created_at: UnixSeconds,
-    /// When a use was last noted. Uses in the minute after that are not.
+    /// When a use was last noted. Uses in the minute after that are not noted.
     pub last_used_at: UnixSeconds,
     /// When the session ends, even if it is used all the time.
     pub ends_at: UnixSeconds,

@@ -39,7 +39,7 @@ impl Source {
     }
 }
 
-/// The proof that somebody is an operator, with which a session begins. Only the checks of this service make one.
+/// The proof that an operator signed in, which is needed to begin a session. Only the checks of `operators` create it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIn {
     operator_id: String,

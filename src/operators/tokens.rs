@@ -1,5 +1,5 @@
-//! Values that only their holder knows: cookies, setup links, names of states. 256 random bits, stored as SHA-256, which
-//! suffices because nobody can guess what was hashed.
+//! Values that only their holder knows: cookies, setup links, names of states. Each has 256 random bits and is stored as its
+//! SHA-256 hash. A fast hash suffices, because nobody can guess 256 random bits.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -45,7 +45,8 @@ impl TotpSecret {
         ))
     }
 
-    /// The step of a code that is right at `now`, give or take one step; `None` for a wrong code. Spaces in it are ignored.
+    /// The step of a code that is right at `now`, give or take one step; `None` for a wrong code. Spaces in the code are
+    /// ignored.
     pub(super) fn step_of(&self, code: &str, now: UnixSeconds) -> Option<i64> {
         let digits: Zeroizing<String> = Zeroizing::new(code.chars().filter(|c| !c.is_whitespace()).collect());
         if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_is_written_as_apps_read_it() {
+    fn the_secret_is_written_as_apps_read_it_and_debug_hides_it() {
         // RFC 4648 §10.
         for (bytes, text) in
             [("", ""), ("f", "MY"), ("fo", "MZXQ"), ("foo", "MZXW6"), ("foobar", "MZXW6YTBOI")]

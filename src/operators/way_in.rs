@@ -127,7 +127,8 @@ impl Operators {
         Ok((sealed, step))
     }
 
-    /// Stores a way in, with its audit event. Returns how the operator signs in with it.
+    /// Stores a way in, with its audit event, in which `by` says where it was added: `account` or `setup_link`. Returns how the
+    /// operator signs in with it.
     pub(super) async fn store(
         &self,
         tx: &mut Tx,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks of IPv4 that are not public (RFC 6890 and the IANA special-purpose registry).
+/// Networks of IPv4 that are not public (RFC 6890, the IANA special-purpose registry, and multicast).
 const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     // This network.
     (Ipv4Addr::UNSPECIFIED, 8),

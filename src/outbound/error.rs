@@ -16,7 +16,7 @@ pub enum OutboundError {
     /// The reply is longer than this many bytes.
     #[error("the reply is longer than {0} bytes")]
     TooLarge(usize),
-    /// No connection, no trusted certificate, or a reply that is not HTTP.
+    /// Any other failure, such as no connection, no trusted certificate, or a reply that is not HTTP.
     #[error("{0}")]
     Failed(String),
 }

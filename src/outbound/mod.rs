@@ -197,7 +197,7 @@ mod tests {
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let _ = stream.read(&mut [0; 4096]).unwrap();
-            // The other side may have read enough.
+            // The client may have closed the connection after `limit` bytes.
             let _ = stream.write_all(reply.as_bytes());
         });
         let settings = Settings::from_toml_layers(&["outbound.allow = [\"127.0.0.1\"]"]).unwrap();

@@ -72,7 +72,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Authenticates by Basic, with id and secret as they are to be sent.
+    /// Authenticates with HTTP Basic. The caller has form-encoded `id` and `secret` where RFC 6749 §2.3.1 requires it.
     #[must_use]
     pub fn basic(self, id: &'a str, secret: &'a str) -> Self {
         Self { basic: Some((id, secret)), ..self }

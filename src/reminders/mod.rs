@@ -1,5 +1,5 @@
 //! Reminds the contacts of an API client 30, 7 and 1 days before the client, one of its secrets or one of its recorded tokens
-//! ends. For the background work of a serving process.
+//! ends. The background work of a serving process runs this.
 //!
 //! Ends are looked at in order. For each kind of end and each number of days, the database has the last end that was looked at.
 //! This position only moves forward, in the transaction that writes the reminders. So each reminder is sent once, however many

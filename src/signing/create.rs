@@ -96,7 +96,8 @@ impl NewSigningKey {
 }
 
 impl Signing {
-    /// Generates or imports a key. The first of its algorithm and class signs at once; a later one is published first.
+    /// Generates or imports a key. The first of its algorithm and class signs at once; a later one is published before
+    /// it signs.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::Invalid`]; [`Error::Conflict`] while another key of the same

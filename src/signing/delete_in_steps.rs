@@ -23,7 +23,8 @@ use crate::model::reach::Reach;
 use crate::model::token::STATELESS_LIFETIME_MAX;
 use crate::storage::Change;
 
-/// How many clients share a step. Each may get a new generation, with a slot, and mails to its contacts.
+/// How many clients a step handles at most. Each may get a new generation, with a slot in a status list, and mails to its
+/// contacts.
 const CLIENTS_AT_ONCE: usize = 50;
 
 /// A client that may hold tokens signed by the key.
@@ -32,7 +33,7 @@ struct Holder {
     client_id: String,
     /// The `jti` of its recorded tokens that have not ended.
     tokens: Vec<String>,
-    /// How many more of its tokens were revoked in earlier steps.
+    /// How many of its live tokens were revoked in earlier steps.
     revoked_before: usize,
     /// Whether it may hold stateless tokens, of its current generation.
     by_generation: bool,

@@ -72,7 +72,7 @@ impl SigningHandle {
         &self.kid
     }
 
-    /// [`SigningHandle::kid`], for the rows of tokens.
+    /// [`SigningHandle::kid`] without a copy of the text, for the rows of tokens.
     pub fn shared_kid(&self) -> Arc<str> {
         Arc::clone(&self.kid)
     }

@@ -79,7 +79,7 @@ pub enum ImportFault {
     /// An RSA key of a size that is not accepted.
     #[error("contains an RSA key of {0} bits: use 2048 to 4096 bits, in steps of 512")]
     RsaSize(usize),
-    /// The numbers of the key do not belong together.
+    /// The crypto library refuses the key, for example because its numbers do not belong together.
     #[error("contains a key that cannot be used ({0}): generate a new one, {new}", new = needs(*.1))]
     Rejected(String, Alg),
 }

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_uncompressed_point_is_a_point() {
+    fn a_point_of_another_length_or_form_is_refused() {
         assert_eq!(PublicNumbers::from_point(&[4; 64]), None);
         assert_eq!(PublicNumbers::from_point(&[4; 66]), None);
         assert_eq!(PublicNumbers::from_point(&[2; 65]), None);

@@ -75,10 +75,11 @@ fn the_published_key_is_well_formed_and_has_only_public_members() {
     }
 }
 
-/// The key, message and signature of RFC 8037 appendix A.4.
+/// RFC 8037: the key of appendix A.1, the message and signature of appendix A.4.
 #[test]
 fn ed25519_signs_as_in_the_rfc() {
     let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
+    // What precedes the seed in the PKCS#8 form of an Ed25519 key (RFC 8410 §7).
     let head = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
     let pair = KeyPair::from_pkcs8(Alg::EdDSA, &[&head[..], &seed].concat()).unwrap();
     assert_eq!(pair.kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");

@@ -1,5 +1,5 @@
 //! Signing keys: created, imported, rotated and deleted ([`Signing`]), and held parsed for the requests that sign and
-//! verify ([`ring`]). For `issuance` and the doors.
+//! verify ([`ring`]). For `issuance` and the [doors](crate).
 //!
 //! `create`, `delete`, `list`, `master_key` and `rotate` are the use cases. A change of signing keys is one transaction, for
 //! which all other work on keys waits. `rotation` says, as a pure function, which step is due. [`key`] generates, imports and
@@ -53,7 +53,7 @@ pub struct Signing {
     ring: Arc<KeyRing>,
     reloader: Arc<RingReloader>,
     repeated_deletions: AtomicU64,
-    /// Held while what a deleted key signed is revoked in steps.
+    /// Held while the tokens of a deleted key are revoked in steps.
     revoking: tokio::sync::Mutex<()>,
 }
 

@@ -60,18 +60,18 @@ pub(super) fn kind(der: &[u8]) -> Option<KeyKind> {
     let oid = algorithm.take(OBJECT_IDENTIFIER)?;
     let private = key.take(OCTET_STRING)?;
     Some(match oid {
-        // 1.2.840.113549.1.1.1 and .10
+        // rsaEncryption (1.2.840.113549.1.1.1), then id-RSASSA-PSS (1.2.840.113549.1.1.10).
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01] => {
             KeyKind::Rsa { bits: modulus_bits(private)? }
         }
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a] => KeyKind::RsaPss,
-        // 1.2.840.10045.2.1, on 1.2.840.10045.3.1.7
+        // id-ecPublicKey (1.2.840.10045.2.1), on the curve P-256 (1.2.840.10045.3.1.7) or another.
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01] => match algorithm.take(OBJECT_IDENTIFIER) {
             Some([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]) if has_public(private)? => KeyKind::P256,
             Some([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]) => KeyKind::EcWithoutPublic,
             _ => KeyKind::OtherCurve,
         },
-        // 1.3.101.112
+        // id-Ed25519 (1.3.101.112).
         [0x2b, 0x65, 0x70] => KeyKind::Ed25519,
         _ => KeyKind::Other,
     })

@@ -57,7 +57,7 @@ struct Snapshot {
 struct Signer {
     /// From when it may sign. An active key may sign whatever the clock says.
     from: UnixSeconds,
-    /// When it started to sign, as stored.
+    /// When it starts or started to sign, as stored (`activates_at`).
     since: UnixSeconds,
     handle: Arc<SigningHandle>,
 }
@@ -98,8 +98,8 @@ impl KeyRing {
     /// Replaces the snapshot by the stored keys as read when the change counter had the value `as_of`. Only private keys that
     /// are new are opened and parsed. A read older than the last one is ignored.
     ///
-    /// Returns an error for each key that cannot be used; the other keys are in the new snapshot. A stored key with a damaged
-    /// private key still verifies, one with a damaged public key is left out.
+    /// Returns an error for each key that cannot be used; the other keys are in the new snapshot. A key with a damaged
+    /// private key is still published, so that its tokens verify. A key with a damaged public key is left out.
     #[must_use = "a key that cannot be used must be reported"]
     pub fn load(&self, stored: &[SigningKey], as_of: i64) -> Vec<KeyError> {
         let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -211,7 +211,8 @@ impl KeyRing {
         Arc::clone(&self.snapshot.load().jwks)
     }
 
-    /// How many published keys are in `phase` at `now`, even if the steps that are due have not been taken yet.
+    /// How many published keys are in `phase` at `now`. A pending key that is due counts as active, and the key that it
+    /// replaces as retiring, even before that is stored.
     pub fn count(&self, phase: Phase, now: UnixSeconds) -> usize {
         let snapshot = self.snapshot.load();
         let is_followed = |key: &Published| {
@@ -266,7 +267,7 @@ impl Snapshot {
             .collect();
         #[expect(
             clippy::expect_used,
-            reason = "a set that was just written, of kids that are the primary key"
+            reason = "the set was just written, and its kids are unique: they are a primary key"
         )]
         let key_set = KeySet::parse(body.as_bytes()).expect("our own key set");
         Self { as_of, signers, published, jwks: Arc::new(Jwks { body, etag }), key_set: Arc::new(key_set) }

@@ -133,7 +133,7 @@ mod tests {
             _ = &mut first => false,
             _ = second => true,
         };
-        assert!(!second_is_done, "it returned while the keys were still being read");
+        assert!(!second_is_done, "the second call returned while the first was still reading the keys");
         reloader.kernel.storage.close().await;
     }
 }

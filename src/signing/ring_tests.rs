@@ -142,6 +142,7 @@ fn an_older_snapshot_does_not_replace_a_newer_one() {
     assert_eq!(f.ring.load(&new, 8), []);
     assert_eq!(f.ring.load(&old, 7), []);
     assert_eq!(kids(&f.ring.jwks()), [new[0].kid.clone()]);
+    // A read at the same value of the counter is not older.
     assert_eq!(f.ring.load(&old, 8), []);
     assert_eq!(kids(&f.ring.jwks()), [old[0].kid.clone()]);
 }
@@ -150,24 +151,24 @@ fn an_older_snapshot_does_not_replace_a_newer_one() {
 fn a_damaged_row_is_reported_and_the_others_are_used() {
     let f = Fixture::new(Alg::ES256);
     let good = f.key(Alg::ES256, UseFor::Expiring, Phase::Active, 1);
-    let mut no_private = f.key(Alg::EdDSA, UseFor::Expiring, Phase::Active, 1);
-    no_private.sealed_private.as_mut().unwrap()[40] ^= 1;
-    let mut missing = f.key(Alg::EdDSA, UseFor::NeverExpiring, Phase::Active, 1);
-    missing.sealed_private = None;
-    let mut no_public = f.key(Alg::RS256, UseFor::Expiring, Phase::Retiring, 1);
-    no_public.public_jwk = good.public_jwk.clone();
-    let keys = [good.clone(), no_private.clone(), missing.clone(), no_public.clone()];
+    let mut damaged_private = f.key(Alg::EdDSA, UseFor::Expiring, Phase::Active, 1);
+    damaged_private.sealed_private.as_mut().unwrap()[40] ^= 1;
+    let mut missing_private = f.key(Alg::EdDSA, UseFor::NeverExpiring, Phase::Active, 1);
+    missing_private.sealed_private = None;
+    let mut other_public = f.key(Alg::RS256, UseFor::Expiring, Phase::Retiring, 1);
+    other_public.public_jwk = good.public_jwk.clone();
+    let keys = [good.clone(), damaged_private.clone(), missing_private.clone(), other_public.clone()];
 
     let faults: Vec<String> = f.ring.load(&keys, 1).iter().map(ToString::to_string).collect();
     assert_eq!(faults.len(), 3, "{faults:?}");
-    for (fault, key) in faults.iter().zip([&no_private, &missing, &no_public]) {
+    for (fault, key) in faults.iter().zip([&damaged_private, &missing_private, &other_public]) {
         assert!(fault.contains(&key.kid) && fault.contains("backup"), "{fault}");
     }
     assert!(f.ring.for_signing(Alg::ES256, UseFor::Expiring, 1).is_some());
     assert!(f.ring.for_signing(Alg::EdDSA, UseFor::Expiring, 1).is_none());
     let mut published = kids(&f.ring.jwks());
     published.sort();
-    let mut expected = [good.kid, no_private.kid, missing.kid];
+    let mut expected = [good.kid, damaged_private.kid, missing_private.kid];
     expected.sort();
     assert_eq!(published, expected, "a damaged private key still verifies");
 }
@@ -182,7 +183,7 @@ fn a_private_member_in_a_row_is_never_published() {
 }
 
 #[test]
-fn our_own_verifier_reads_the_published_set() {
+fn our_own_verifier_reads_the_published_set_and_accepts_a_token() {
     let f = Fixture::new(Alg::ES256);
     let keys = [f.key(Alg::ES256, UseFor::Expiring, Phase::Active, 1)];
     assert_eq!(f.ring.load(&keys, 1), []);

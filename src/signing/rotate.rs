@@ -15,10 +15,11 @@ use crate::model::reach::Reach;
 use crate::storage::{Change, Tx};
 
 impl Signing {
-    /// Takes the steps that are due by the rotation schedule. Also creates the first keys, at the first start.
+    /// Takes the steps that are due by the rotation schedule. Also creates missing keys of `tokens.signing_alg`, for example at
+    /// the first start.
     ///
     /// # Errors
-    /// [`Error::Crypto`], [`Error::Storage`]; then nothing is changed. [`Error::Clock`] while the clock is doubtful.
+    /// [`Error::Clock`] while the clock is doubtful; [`Error::Crypto`], [`Error::Storage`].
     pub async fn advance_signing_keys(&self) -> Result<(), Error> {
         let now = self.ledger.trusted_now()?;
         let mut tx = self.kernel.storage.begin().await?;
@@ -38,7 +39,7 @@ impl Signing {
         self.reloader.reload().await
     }
 
-    /// Why tokens of the platform's algorithm cannot be signed now; `None` if they can.
+    /// Which keys of `tokens.signing_alg` are missing now, and how to create them; `None` if none is missing.
     pub fn missing_signing_keys(&self) -> Option<String> {
         let missing = self.ring.missing(self.kernel.policy.signing_alg, self.kernel.clock.now());
         let missing: Vec<String> = missing.iter().map(MissingKey::to_string).collect();

@@ -59,7 +59,7 @@ impl Storage {
     /// and brings its schema up to date.
     ///
     /// # Errors
-    /// [`StorageError::Open`], [`StorageError::Migrate`] or [`StorageError::Damaged`], each saying what to do.
+    /// [`StorageError::Open`], [`StorageError::Migrate`] or [`StorageError::Damaged`]; other variants if a query fails.
     pub async fn open(url: &str, max_connections: u32) -> Result<Self, StorageError> {
         Ok(Self {
             db: Db::open(url, max_connections).await?,

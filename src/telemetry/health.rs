@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn draining_is_not_ready_although_all_checks_pass() {
+    async fn a_draining_process_is_not_ready_although_all_checks_pass() {
         let readiness = web::Data::new(Readiness::new(|| checks(true, true, true)));
         readiness.drain();
         let (status, body) = answer(&readiness).await;

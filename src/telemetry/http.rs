@@ -127,14 +127,14 @@ where
             let outcome = poll_fn(|cx| current.enter(|| answered.as_mut().poll(cx))).await;
             let (outcome, status) = match outcome {
                 Ok(mut response) => {
-                    name(&current.id, response.headers_mut());
+                    set_request_id(&current.id, response.headers_mut());
                     route.get_or_insert_with(|| routes.of_pattern(response.request().match_pattern()));
                     let status = response.status();
                     (Ok(response), status)
                 }
                 Err(error) => {
                     let mut response = error.error_response();
-                    name(&current.id, response.headers_mut());
+                    set_request_id(&current.id, response.headers_mut());
                     let status = response.status();
                     (Err(InternalError::from_response(error, response).into()), status)
                 }
@@ -161,7 +161,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn name(id: &RequestId, headers: &mut HeaderMap) {
+fn set_request_id(id: &RequestId, headers: &mut HeaderMap) {
     if let Ok(value) = HeaderValue::from_bytes(id.as_bytes()) {
         headers.insert(X_REQUEST_ID, value);
     }

@@ -29,7 +29,8 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 const BUCKETS: [f64; 14] =
     [0.0001, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// The outcome of a token request: `issued`, or the error code of the response (RFC 6749 §5.2).
+/// The outcome of a token request: `issued`, the error code of the response (RFC 6749 §5.2, RFC 8707 §2), `throttled` or
+/// `unavailable`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of RFC 6749 §5.2 and RFC 8707 §2")]
 pub enum TokenOutcome {

@@ -65,7 +65,7 @@ pub(super) struct RequestIds {
 }
 
 impl RequestIds {
-    /// `seed` is random, and the same for all workers of an app; `worker` is another number for each of them.
+    /// `seed` is random, and the same for all workers of an app; `worker` is a different number for each of them.
     pub(super) fn new(seed: [u8; 16], worker: u64) -> Self {
         Self { seed, worker, drawn: Cell::new(0) }
     }

@@ -36,7 +36,8 @@ impl Tenants {
         self.ledger.commit(tx).await
     }
 
-    /// The id of the first management client of the workspace `platform`; `None` before `bootstrap`.
+    /// The id of the first management client of the workspace `platform`; `None` if there is none, as before
+    /// `bootstrap`.
     pub async fn first_manager(&self) -> Result<Option<String>, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let found = tx.first_manager(PLATFORM).await?;

@@ -1,4 +1,4 @@
-//! Workspaces (the tenants) and products, and the first records of an empty database. For the doors.
+//! Workspaces (the tenants) and products, and the first records of an empty database. For the [doors](crate).
 
 mod bootstrap;
 mod dto;

@@ -22,7 +22,7 @@ impl Tenants {
     /// A page of the products the caller may grant, by code.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// [`Error::NotFound`] if the caller's workspace was deleted; [`Error::Storage`].
     pub async fn products(&self, caller: &Reader, page: &Page) -> Result<Items<Product>, Error> {
         let Some(allowed) = self.products_allowed_to(caller).await? else {
             return Ok(self.kernel.storage.products(page).await?);

@@ -16,7 +16,7 @@ use crate::model::{description, text};
 pub struct WorkspaceChange {
     /// Display name; a workspace must have one.
     pub name: Member<String>,
-    /// Free text about it; default none.
+    /// Free text about the workspace; default none.
     pub description: Member<String>,
     /// `active` (default) or `suspended`.
     pub status: Member<String>,
@@ -54,7 +54,7 @@ impl WorkspaceChange {
     }
 
     /// Applies the change. Members that break a rule are added to `errors`; the caller then stores nothing. `products` are
-    /// the existing codes.
+    /// the codes of the existing products.
     pub(super) fn apply(
         &self,
         workspace: &mut Workspace,

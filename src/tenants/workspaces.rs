@@ -20,7 +20,7 @@ use crate::storage::{Change, Tx};
 const WHAT: &str = "workspace";
 
 impl Tenants {
-    /// A page of the workspaces within reach, by id.
+    /// A page of the workspaces within reach, sorted by id.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -135,7 +135,7 @@ impl Tenants {
         Error::if_any(errors)?;
         if after == before {
             tx.rollback().await?;
-            // This may repeat a request that was interrupted before the status lists followed.
+            // This may repeat a request that was interrupted before the status lists were updated.
             if !change.status.is_absent() {
                 self.clients.update_slots_of_workspace(workspace_id).await?;
             }
@@ -156,7 +156,8 @@ impl Tenants {
             .await?;
         tx.changed(Change::Workspace(workspace_id.to_owned()));
         self.ledger.commit(tx).await?;
-        // Introspection and the API apply the change from now on. The status lists follow client by client, before the reply.
+        // Introspection and the API apply the change from now on. The status lists are updated client by client, before the
+        // reply.
         if before.suspended_at.is_some() != after.suspended_at.is_some() {
             self.clients.update_slots_of_workspace(workspace_id).await?;
         }

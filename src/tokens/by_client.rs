@@ -1,6 +1,6 @@
 //! Handles, client by client, the tokens that were not recorded with their group: because another transaction holds the row of
-//! their client, workspace, key or secret, because they may not be issued (here it is found out why), or because the group was
-//! in a deadlock. So a client that is being changed delays only itself.
+//! their client, workspace, key or secret, because they may not be issued (this module finds out why), or because the group was
+//! in a deadlock. So a client that is being changed delays only its own tokens.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -63,7 +63,7 @@ impl Tokens {
                     client_id
                 });
             }
-            // Now nothing waits either: tokens only wait for others of their client.
+            // No client is busy, so the loop above has left no token waiting either.
             if !more_may_come && working.is_empty() {
                 return;
             }
@@ -83,8 +83,8 @@ impl Tokens {
     async fn record_of_client(&self, tokens: Vec<Pending>) {
         let outcomes = match self.record_each(&tokens).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            // A key that signed some of these tokens is being revoked. A transaction for a single token takes its locks in the
-            // usual order.
+            // For example, a key that signed some of these tokens is being revoked. A transaction for a single token takes its
+            // locks in the usual order.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 let mut outcomes = Vec::with_capacity(tokens.len());
                 for Pending { what: ToRecord { token, active_tokens, guard }, .. } in &tokens {

@@ -26,7 +26,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// Finishes suspensions and resumptions of workspaces that were interrupted.
+    /// Finishes interrupted suspensions and resumptions of workspaces.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was done before the error stays.

@@ -39,7 +39,7 @@ enum Way<'a> {
 }
 
 impl Recording<'_> {
-    /// Returns when it is time to sign the token: it is signed while its group is written.
+    /// Returns when it is time to sign the token. In a group, that is while the group grows or is written.
     pub async fn may_sign(&self) {
         if let Way::InGroup(member) = &self.0 {
             member.gather().await;
@@ -115,8 +115,9 @@ impl Tokens {
         self.recorder.close();
     }
 
-    /// Records a group in one transaction. Returns one outcome for each token, in order. `None`: to be recorded client by
-    /// client, since the check refused it, another transaction holds one of its rows, or the group was in a deadlock.
+    /// Records a group in one transaction. Returns one outcome for each token, in order. `None` means that the token is to be
+    /// recorded client by client: the check refused it, another transaction holds one of its rows, or the group was in a
+    /// deadlock.
     async fn record_group(&self, group: &[Pending]) -> Vec<Option<Result<IssueCheck, Error>>> {
         match self.record_together(group).await {
             Ok(recorded) => {

@@ -80,7 +80,7 @@ impl Tokens {
         client.filter(|client| caller.reach.covers(&client.workspace_id)).ok_or(Error::NotFound("API client"))
     }
 
-    /// Writes to their rows when tokens were last introspected: the times that were noted in memory since the last call.
+    /// Writes the times of the last introspections, which were noted in memory since the last call, to the rows of the tokens.
     ///
     /// # Errors
     /// [`Error::Storage`]; then the times are kept for the next call.

@@ -1,5 +1,5 @@
 //! Access tokens after they are signed: recorded, checked, listed, revoked, and marked in status lists
-//! (`docs/revocation.md`). For `issuance` and the doors.
+//! (`docs/revocation.md`). For `issuance` and the doors (`oauth`, `manage`, `console` and the command line).
 
 mod by_client;
 mod clean_up;

@@ -10,7 +10,8 @@ use crate::model::clock::UnixSeconds;
 use crate::model::slot_lease::{Lease, ListKind};
 use crate::model::status::Slot;
 
-/// How many slots this process leases the first time. Slots that it does not use are lost.
+/// How many slots this process leases the first time, and after a lease that it did not use up in time. Slots that it does not
+/// use are lost.
 const LEASED_AT_FIRST: u32 = 64;
 /// How many slots this process leases at once, at most.
 const LEASED_AT_MOST: u32 = 8_192;

@@ -56,7 +56,7 @@ impl Tokens {
         Slot::from_columns(number.parse().ok(), i64::try_from(place.idx).ok())
     }
 
-    /// The value of the change counter at the last change of a list that this process knows of. A list that was read at a
+    /// The value of the change counter at the last change of a list, as far as this process knows. A list that was read at a
     /// lower value is out of date.
     pub fn status_list_changed_at(&self, list: i64) -> i64 {
         self.list_changes.of(list)

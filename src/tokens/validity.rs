@@ -33,7 +33,7 @@ pub enum InactiveReason {
 }
 
 impl InactiveReason {
-    /// A stable name for logs and metrics.
+    /// A stable name, for logs and for the output of `mintmark tokens verify`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientUnknown => "client_unknown",

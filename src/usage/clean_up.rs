@@ -13,14 +13,14 @@ const HOURS_KEPT: i64 = 48 * HOUR;
 /// How long counts by day are kept, in seconds: 400 days.
 pub(super) const DAYS_KEPT: i64 = 400 * DAY;
 
-/// How many rows are deleted at once.
+/// How many rows are changed or deleted at once.
 const BATCH: u32 = 500;
 
 impl Usage {
     /// Turns old counts by hour into counts by day, and deletes old counts by day, in small batches.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was deleted before the error stays deleted.
+    /// [`Error::Storage`]; what was done before the error stays.
     pub(crate) async fn clean_up(&self, now: UnixSeconds) -> Result<(), Error> {
         let hours = start_of(hour_of(now)) - HOURS_KEPT;
         let days = now - now.rem_euclid(DAY) - DAYS_KEPT;

@@ -61,7 +61,7 @@ impl Usage {
     }
 
     /// Counts a use of a client's secret, and where it came from. Takes a lock only for the first use in an hour, the first
-    /// after each store, and when the source is another than the last one or was noted five minutes ago.
+    /// after each store, and when the source is not the last one or was last noted five minutes ago.
     pub(crate) fn secret_used<T: Tallied + 'static>(
         &self,
         secret: &Arc<T>,

@@ -8,7 +8,7 @@ use crate::model::ids;
 use crate::model::page::{Items, Page};
 use crate::model::refusal::{Endpoint, Failure, Refusal};
 
-/// A request that was refused, as the door knows it.
+/// A request that was refused, as the endpoint that refused it describes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Refused<'a> {
     /// The endpoint that refused it.

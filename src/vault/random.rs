@@ -43,7 +43,7 @@ impl Random {
     }
 }
 
-/// How many bytes are drawn in advance: ids for 32 tokens.
+/// How many bytes are drawn in advance: 32 token ids of 16 bytes.
 const BLOCK: usize = 512;
 
 thread_local! {

@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_signs_in_with_opens_for_them_only() {
+    fn an_authenticator_opens_for_its_operator_only_and_a_sign_in_step_for_its_purpose_only() {
         let (random, _, root) = keys();
         let subkeys = root.subkeys();
         let sealed = subkeys.seal_authenticator(&random, "op-1", b"secret").unwrap();

@@ -7,9 +7,9 @@ use crate::model::clock::{UnixSeconds, rfc3339};
 use crate::model::webhook::{Disabled, Webhook};
 use crate::vault::root::Subkeys;
 
-/// What the audit trail records of a webhook: the members that an administrator sets, and why the webhook is disabled, which
-/// nobody sets: an administrator disabled it, or the service did because of its receiver. The URL may have a secret in its path
-/// or query, so only its host is shown, with a part of a MAC that changes when the URL does.
+/// What the audit trail records of a webhook: the members that an administrator sets, and why the webhook is disabled (an
+/// administrator disabled it, or the service did because of its receiver). The URL may have a secret in its path or query, so
+/// only its scheme and host are shown, with a part of a MAC that changes when the URL does.
 #[derive(Debug, Serialize)]
 pub(super) struct WebhookSettings<'a> {
     url: String,

@@ -106,7 +106,8 @@ impl Webhooks {
     async fn disable(&self, webhook: &Webhook, reason: Disabled) -> Result<(), Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let found = tx.lock_webhook(&Reach::Platform, &webhook.webhook_id).await?;
-        // Nothing to do if meanwhile somebody disabled it or gave it another URL, or another request succeeded.
+        // Nothing to do if meanwhile somebody disabled the webhook or gave it another URL; for `Disabled::Failing`, also if
+        // another request succeeded.
         let is_still_true = |now: &Webhook| {
             let is_failing = reason != Disabled::Failing || now.failing_since == webhook.failing_since;
             now.disabled.is_none() && now.url == webhook.url && is_failing

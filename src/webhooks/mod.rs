@@ -1,5 +1,5 @@
-//! Webhooks: the URLs to which a workspace wants its events sent, and the keys that sign the requests. For the doors, and for
-//! `delivery`, which sends them.
+//! Webhooks: the URLs to which a workspace wants its events sent, and the keys that sign the requests. For the doors (`manage`,
+//! `console` and the command line), and for `delivery`, which sends the requests.
 
 mod change;
 mod clean_up;

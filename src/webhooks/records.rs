@@ -200,7 +200,7 @@ impl Webhooks {
     }
 }
 
-/// A webhook as the object of a change.
+/// A webhook as the subject of an audit event.
 pub(super) fn subject(webhook: &Webhook) -> Subject<'_> {
     Subject::of_workspace(&webhook.workspace_id, &webhook.webhook_id)
 }

@@ -7,7 +7,8 @@ import { chromium } from 'playwright-core'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-// `--no-sandbox`: Chromium's sandbox does not work in containers and as root. The others keep Chromium from asking for updates.
+// `--no-sandbox`: Chromium's sandbox does not work in containers and as root. The others turn off what the tests do not need,
+// such as requests for updates.
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync']
 

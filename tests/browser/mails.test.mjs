@@ -35,7 +35,7 @@ for (const name of mails) {
   })
   for (const scheme of ['light', 'dark']) {
     for (const width of [375, 700]) {
-      test(`${name}, ${scheme}, ${width} px`, async () => {
+      test(`${name} is accessible, fits and asks for nothing, ${scheme}, ${width} pixels wide`, async () => {
         const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme })
         try {
           const page = await context.newPage()

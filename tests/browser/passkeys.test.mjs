@@ -137,6 +137,7 @@ test('the field renews its request before the challenge expires', async () => {
     assert.deepEqual(asked.map(({ ended }) => ended), [...Array(times - 1).fill(true), false])
     assert.ok(asked.every(({ mediation }) => mediation === 'conditional'))
     assert.equal(new Set(asked.map(({ challenge }) => challenge)).size, times)
+    // The challenge is valid for five minutes, and is renewed after four.
     await page.clock.fastForward(240_000)
   }
   assert.deepEqual(faults, [])

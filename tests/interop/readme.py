@@ -1,7 +1,7 @@
 """Runs README.md as a reader does: every `sh` block as printed, in order, pasted into one fresh bash in an empty folder.
 
-    readme.py blocks    each block exits with 0, and prints what the `text` block after it shows (`…` is any text); the links
-                        of all pages work
+    readme.py blocks    each block exits with 0, and prints what the `text` block after it shows (`…` is any text);
+                        `quickstart` prints what the README shows; the links of all pages work
     readme.py race      `serve` and `bootstrap`, started together in an empty folder, both succeed
 
 The binary is MINTMARK_BINARY. The README uses port 8080. If the system allows it, the run has its own network, where this port is
@@ -201,7 +201,7 @@ def run_races(folder: Path) -> None:
 def own_network() -> None:
     """Starts this program again in its own network, where port 8080 is free, if the system allows that."""
     if IN_OWN_NETWORK in os.environ:
-        # The loopback interface is down in a new network.
+        # The loopback interface is down in a new network. SIOCSIFFLAGS (0x8914) brings it up.
         up_and_running = 0x1 | 0x40
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
             fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", up_and_running))

@@ -1,6 +1,9 @@
-"""Sets up services and runs a command against them: `run.py audit|clients|console|examples|forward-auth|generated|openapi|sign-in|webhooks sqlite|postgres -- COMMAND …`.
+"""Sets up services and runs a command against them.
 
-MINTMARK_WORLD is the path of a JSON file that describes them: issuers, clients, expected verdicts.
+`run.py audit|clients|console|examples|forward-auth|generated|openapi|sign-in|webhooks sqlite|postgres -- COMMAND …`
+
+The command gets the environment variable MINTMARK_WORLD: the path of a JSON file that describes the services, for example
+their issuers and clients.
 Everything that was started is stopped, and its data removed, when the command ends. The exit code is the command's.
 """
 
@@ -178,7 +181,8 @@ def sign_in(engine: str, stack: ExitStack) -> dict:
 def webhooks(engine: str, stack: ExitStack) -> dict:
     """A service that may send webhooks to this machine; on PostgreSQL with a second replica."""
     url = database_urls(engine, stack)("webhooks")
-    # Both replicas need the master key with which the first one encrypted the signing keys.
+    # Both replicas need the master key with which the first one encrypted the signing keys. Tokens that are valid for more than
+    # a minute are recorded, so that each can be revoked separately.
     master_key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
     settings = {"OUTBOUND__ALLOW": "127.0.0.1", "TOKENS__RECORD_ABOVE_SECONDS": "60", "KEYS__MASTER_KEY": master_key}
     service = stack.enter_context(running(url, **settings))

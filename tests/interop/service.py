@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
 
-# For a debug build on a busy machine; usually it starts and stops in well under a second.
+# For a debug build on a busy machine; usually the service starts and stops in well under a second.
 PATIENCE_SECONDS = 60
 
 

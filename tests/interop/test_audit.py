@@ -76,7 +76,7 @@ CHANGES = {
     "removed, the rest renumbered": (lambda lines: renumbered(lines[:7] + lines[8:] + lines[-1:]), "are not those that were signed"),
     "moved": (lambda lines: renumbered([lines[1], lines[0], *lines[2:]]), "are not those that were signed"),
     "added": (lambda lines: renumbered([lines[0], lines[0], *lines[1:]]), "are not those that were signed"),
-    "cut": (lambda lines: lines[:200], "the end is cut off"),
+    "cut": (lambda lines: lines[:200], "the end was cut off"),
 }
 
 
@@ -124,6 +124,7 @@ def test_go_reads_checkpoints_and_proofs(tmp_path):
     files = []
     note = get("/checkpoint")
     size = int(note.splitlines()[1])
+    # Both ends of the tree, and entries around 256, where a subtree is complete.
     for seq in [0, 1, 255, 256, 257, size - 1]:
         (tmp_path / f"{seq}.tlog-proof").write_text(get(f"/{seq}/proof"))
         files.append(tmp_path / f"{seq}.tlog-proof")

@@ -128,6 +128,7 @@ def test_a_revoked_token_is_refused(program, cell):
     revoke(cell, token)
     program.accepts(of_service(cell), other, cell["client_id"], **more)
     program.refuses(of_service(cell), token, **more)
+    # The Rust example has no setting that leaves out the status check.
     if program.language != "rust":
         program.accepts(of_service(cell), token, cell["client_id"], CHECK_STATUS="0", **more)
 
@@ -149,7 +150,7 @@ def revoke(cell: dict, token: str) -> None:
 @pytest.mark.parametrize(
     ("more", "answer"), [({"AUDIENCE": "https://einvoicing.example.com"}, 401), ({"PRODUCT": "e-invoicing"}, 403)], ids=["audience", "product"],
 )
-def test_a_token_for_something_else_is_refused(program, more, answer):
+def test_a_token_for_another_audience_or_product_is_refused(program, more, answer):
     cell = CELLS["ES256 normal"]
     program.refuses(of_service(cell), fetch_token(cell), answer, **more)
 
@@ -183,6 +184,7 @@ KEYS = {
     "PS256": rsa.generate_private_key(65537, 2048),
 }
 STRANGER = ec.generate_private_key(ec.SECP256R1())
+# The start of the year 2200, which is the `exp` of tokens that never expire.
 FAR = 7258118400
 CLIENT = "cl_AAAAAAAAAAAAAAAAAAAAAA"
 METADATA = "/.well-known/oauth-authorization-server"
@@ -285,7 +287,7 @@ def test_the_forger_can_make_good_tokens(program, forger, alg):
     program.accepts(forger, forge(forger, kid=alg), CLIENT)
 
 
-def test_one_audience_among_several_is_enough(program, forger):
+def test_one_audience_among_several_and_the_full_media_type_are_accepted(program, forger):
     token = forge(forger, {"typ": "application/AT+JWT"}, {"aud": ["https://einvoicing.example.com", forger.audience]})
     program.accepts(forger, token, CLIENT)
 
@@ -355,7 +357,7 @@ def test_a_status_list_of_another_issuer_is_not_fetched(program, forger):
 
 
 @pytest.mark.parametrize("idx", [1, 64, -1, None], ids=["revoked", "beyond the list", "negative", "null"])
-def test_the_status_is_looked_up(program, forger, idx):
+def test_a_token_that_is_revoked_or_not_in_its_list_is_refused(program, forger, idx):
     program.refuses(forger, forge(forger, claims={"status": status(forger, idx)}))
 
 

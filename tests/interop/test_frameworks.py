@@ -116,7 +116,7 @@ def service(request, tmp_path_factory) -> Service:
     return Service(request.param, tmp_path_factory.mktemp(request.param))
 
 
-def test_tokens_of_the_service(service):
+def test_valid_tokens_are_accepted_and_missing_malformed_and_never_expiring_ones_are_401(service):
     cell = CELLS["ES256 normal"]
     token = fetch_token(cell)
     with service.running(of_service(cell)) as url:
@@ -132,7 +132,7 @@ def test_tokens_of_the_service(service):
             assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"'), wrong
 
 
-def test_revoked_and_foreign_tokens_and_how_often_the_issuer_is_asked(service, forger):
+def test_revoked_and_foreign_tokens_are_refused_and_each_document_is_fetched_once(service, forger):
     forger.asked.clear()
     with service.running(forger) as url:
         for _ in range(5):
@@ -167,7 +167,7 @@ def test_without_keys_or_a_list_that_can_be_used_a_token_is_503(service, forger,
 # Gateways that are not installed: what can be checked in their files without them.
 
 
-def test_the_file_for_envoy_names_what_the_service_has():
+def test_the_file_for_envoy_requires_exp_and_names_the_published_key_set():
     text = (EXAMPLES / "frameworks/envoy-jwt.yaml").read_text()
     manager = yaml.safe_load(text)["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     jwt_authn, rbac, _ = (each["typed_config"] for each in manager["http_filters"])

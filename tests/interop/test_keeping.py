@@ -65,6 +65,7 @@ def process(request, tmp_path, forger):
 
 
 def test_a_list_is_kept_for_its_ttl(process, forger):
+    # Its ttl is 60 seconds. In each step, time passes; then the list has been fetched this many times.
     for seconds, times in [(0, 1), (50, 1), (15, 2), (50, 2), (15, 3)]:
         process.let_pass(seconds)
         assert process.answer(forge(forger)) == 200
@@ -89,7 +90,7 @@ def test_a_new_key_is_found_and_one_that_was_withdrawn_is_dropped(process, forge
     assert forger.asked["/jwks"] == 1
     new = forge(forger, {"kid": "new"})
     forger.published.append({**forger.published[0], "kid": "new"})
-    # Soon after a fetch there is no other, however many unknown keys the tokens name.
+    # For 30 seconds after a fetch there is no other, however many unknown keys the tokens name.
     for _ in range(3):
         assert process.answer(new) == 401
     assert forger.asked["/jwks"] == 1
@@ -99,6 +100,7 @@ def test_a_new_key_is_found_and_one_that_was_withdrawn_is_dropped(process, forge
     withdrawn = forger.published.pop()
     assert withdrawn["kid"] == "new"
     assert process.answer(new) == 200
+    # Keys are kept for five minutes.
     process.let_pass(310)
     assert process.answer(new) == 401
     assert process.answer(forge(forger)) == 200
@@ -106,8 +108,9 @@ def test_a_new_key_is_found_and_one_that_was_withdrawn_is_dropped(process, forge
     assert forger.asked[METADATA] <= forger.asked["/jwks"]
 
 
+# The Python and Node verifiers read the metadata only once, so they do not notice that it fails.
 @pytest.mark.parametrize("process", ["java", "go"], indirect=True)
-def test_while_keys_cannot_be_fetched_unknown_ones_do_not_ask_each_time(process, forger):
+def test_while_keys_cannot_be_fetched_tokens_with_unknown_keys_do_not_cause_a_fetch_each_time(process, forger):
     assert process.answer(forge(forger)) == 200
     assert forger.asked[METADATA] == 1
     process.let_pass(40)
@@ -119,6 +122,7 @@ def test_while_keys_cannot_be_fetched_unknown_ones_do_not_ask_each_time(process,
         assert process.answer(forge(forger)) == 200
     finally:
         forger.failing.clear()
+    # A second after a failed fetch, the next one is made.
     process.let_pass(2)
     assert process.answer(forge(forger, {"kid": "new"})) == 401
     assert forger.asked[METADATA] == 3

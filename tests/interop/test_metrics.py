@@ -1,4 +1,5 @@
-"""The metrics of a service that has issued, refused, introspected and revoked tokens, as Prometheus' own `promtool check metrics` reads them.
+"""The metrics of a service that has issued, refused, verified and revoked tokens, as Prometheus' own `promtool check metrics`
+reads them.
 
 `run.py forward-auth sqlite -- pytest tests/interop/test_metrics.py`
 """
@@ -14,7 +15,7 @@ WORLD = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
 
 
 def use_the_service() -> None:
-    """Sends requests of every kind, so that every metric with labels has a value."""
+    """Sends requests of several kinds, so that metrics with labels have values."""
     for client in WORLD["clients"].values():
         as_client = (client["client_id"], client["client_secret"])
         ask = lambda path, data: requests.post(WORLD["issuer"] + path, data=data, auth=as_client, timeout=10)  # noqa: E731

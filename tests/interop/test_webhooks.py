@@ -72,7 +72,7 @@ def request_and_keys() -> tuple[dict, bytes, dict]:
 
 
 def tampered(headers: dict, body: bytes) -> list[tuple[dict, bytes]]:
-    """Requests that must be refused."""
+    """Requests that must be refused: each has another body, id, timestamp (five minutes and a second too old) or signature."""
     old = {**headers, "webhook-timestamp": str(int(headers["webhook-timestamp"]) - 301)}
     return [(headers, body + b" "), ({**headers, "webhook-id": "other"}, body), (old, body), ({**headers, "webhook-signature": "v1,AAAA v1a,AAAA"}, body)]
 
@@ -268,7 +268,7 @@ def test_a_revoked_token_is_refused_within_three_seconds(listener):
     print("refused after", ", ".join(f"{seconds:.2f} s" for seconds in took))
 
 
-def test_the_listener_refuses_an_unsigned_event(listener):
+def test_the_listener_refuses_unsigned_events_wrong_lengths_and_requests_without_a_token(listener):
     event = {"type": "status_list.changed", "data": {"uri": WORLD["issuer"] + "/oauth2/status-lists/1", "changed_at": "2026-09-21T14:13:21Z"}}
     now = {"webhook-id": "a", "webhook-timestamp": str(int(time.time()))}
     for headers, status in [

@@ -72,7 +72,7 @@ const TEXTS: &[&str] = &[
 /// Folders that are skipped: their files are generated or from third parties.
 const SKIPPED: &[&str] = &["node_modules", "target", "__pycache__", "docs/assets"];
 
-/// The file extensions that are checked. A file without an extension counts by its name.
+/// The file extensions that are checked. A file without an extension counts by its name, and in `scripts` it is always checked.
 const KINDS: &[&str] = &[
     "abap",
     "conf",

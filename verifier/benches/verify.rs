@@ -79,7 +79,7 @@ impl Signer {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// A token as the service issues them.
+    /// A token like those that the service issues.
     fn token(&self, n: usize) -> String {
         let client = "cl_7Hq2mXw0pRk4TzVb8NcYdL";
         let claims = json!({

@@ -86,7 +86,7 @@ pub enum Rejection {
         /// The verifier's audience.
         realm: String,
     },
-    /// The token is refused, or cannot be checked at present (503).
+    /// The token is refused (401, or 403 if it lacks a required product), or cannot be checked at present (503).
     #[error(transparent)]
     Token(#[from] VerifyError),
     /// The app has no `web::Data<Verifier>`: 500.

@@ -35,7 +35,7 @@ pub enum BuildError {
     /// The issuer is neither an https URL nor an http URL of this machine, or it has a query.
     #[error("the issuer {0:?} {1}")]
     Issuer(String, &'static str),
-    /// The audience is empty, or has a character other than visible ASCII without quotes and backslashes.
+    /// The audience is empty, or has a character that is not visible ASCII, or that is `"` or `\`.
     #[error("the audience {0:?} is not valid: use visible ASCII characters other than \" and \\")]
     Audience(String),
     /// A required product is not a product code.
@@ -143,8 +143,9 @@ impl VerifierBuilder {
         self
     }
 
-    /// The shortest time between two fetches of the keys, and between two failed fetches of a status list that is
-    /// still usable, in seconds (default 10). Without it, each token with an invented `kid` would cause a fetch.
+    /// The shortest time between two fetches of the keys, and between two failed fetches of a status list, in seconds
+    /// (default 10). While there are no usable keys, or no usable list, it is one second. Without this limit, each token
+    /// with an invented `kid` would cause a fetch.
     pub fn min_refetch_seconds(mut self, seconds: u32) -> Self {
         self.limits.min_refetch = i64::from(seconds);
         self

@@ -1,5 +1,5 @@
 //! All checks of a token except that of its status: the algorithm, the signature, then the claims (RFC 9068 §4, RFC
-//! 7519 §7.2, RFC 8725 §3). Without network and clock: keys and time are inputs.
+//! 7519 §7.2, RFC 8725 §3). They use neither network nor clock: keys and time are inputs.
 
 use serde::Deserialize;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ impl Checks {
         }
     }
 
-    /// The checks that need the key.
+    /// Checks the signature, and then the claims, which may be forged until then.
     pub(crate) fn finish(
         &self,
         token: &Unverified<'_>,

@@ -11,9 +11,9 @@ use std::marker::PhantomData;
 
 use crate::VerifyError;
 
-/// The `exp` of a never-expiring token in its `far` form: 2200-01-01T00:00:00Z, in Unix seconds. Programs that count
-/// nanoseconds in 64 bits read an instant after 2262 as one in the past. Earlier versions of Mintmark wrote a later
-/// `exp`; every one from this value to [`LAST_DATE`] is `far`.
+/// The `exp` of a never-expiring token in the form `far` (in the form `omit` it has none): 2200-01-01T00:00:00Z, in Unix
+/// seconds. The year is not later because programs that count nanoseconds in 64 bits read an instant after 2262 as one in
+/// the past. Earlier versions of Mintmark wrote a later `exp`; every one from this value to [`LAST_DATE`] is `far`.
 pub const FAR_EXP: i64 = 7_258_118_400;
 
 /// The last instant that a claim may have: 9999-12-31T23:59:59Z, in Unix seconds. A token with a later one is refused.

@@ -32,7 +32,7 @@ pub(crate) fn scheme_of(url: &str) -> Result<Scheme, &'static str> {
     Ok(scheme)
 }
 
-/// Like [`scheme_of`], for an issuer identifier: no query (RFC 8414 §2).
+/// Like [`scheme_of`], for an issuer identifier, which has no query (RFC 8414 §2).
 pub(crate) fn check_issuer(issuer: &str) -> Result<Scheme, &'static str> {
     if issuer.contains('?') { Err("has a query: use the URL without it") } else { scheme_of(issuer) }
 }

@@ -60,7 +60,7 @@ pub enum VerifyError {
     /// Its status is 2, SUSPENDED, as while its client is disabled. It may become valid again.
     #[error("the token is suspended")]
     Suspended,
-    /// Its status is another value than 0, 1 and 2.
+    /// Its status is a value other than 0, 1 and 2.
     #[error("the token's status {0} is unknown")]
     UnknownStatus(u8),
     /// Its status list cannot be fetched, is not valid, or is too old, so the token cannot be checked.

@@ -10,7 +10,7 @@ pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// An HTTP client. [`HttpFetch`](crate::HttpFetch) is the default; implement this for a client of your own or for
 /// tests. The client must not follow redirects, because the verifier trusts the answer as the issuer's, and should stop
-/// reading beyond [`MAX_BODY_BYTES`]: a longer body is refused, cut off or not. The verifier applies the time limit.
+/// reading beyond [`MAX_BODY_BYTES`], because a longer body is refused anyway. The verifier applies the time limit.
 pub trait Fetch: Send + Sync + 'static {
     /// Sends a GET for `request.url`, which is always an https URL, or an http URL of this machine.
     fn get<'a>(&'a self, request: Request<'a>) -> FetchFuture<'a>;

@@ -16,7 +16,7 @@ pub struct HttpFetch {
 impl HttpFetch {
     /// Creates the client. Installs ring as the TLS provider of the process, unless there is one already.
     pub fn new() -> Result<Self, FetchError> {
-        // An error means that the program has installed another provider, which is its choice.
+        // An error means that a provider is installed already, by an earlier call or by the program. That one stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .user_agent(concat!("mintmark-verifier/", env!("CARGO_PKG_VERSION")))

@@ -27,7 +27,7 @@ pub(crate) const COLD_RETRY_SECONDS: i64 = 1;
 pub(crate) struct Limits {
     /// The greatest age of a set, seconds.
     pub(crate) max_stale: i64,
-    /// The shortest time between two fetches, seconds.
+    /// The shortest time between two fetches while the cached set is usable, seconds.
     pub(crate) min_refetch: i64,
     /// The time limit of a fetch (metadata and set together).
     pub(crate) timeout: Duration,
@@ -47,7 +47,9 @@ pub(crate) struct Jwks {
 /// One fetched set.
 pub(crate) struct Snapshot {
     pub(crate) keys: KeySet,
+    /// The start of the fetch, less the time in caches on the way, Unix seconds.
     fetched_at: i64,
+    /// From when it is due, Unix seconds.
     fresh_until: i64,
 }
 
@@ -85,8 +87,8 @@ impl Jwks {
             if self.is_fresh(&snapshot) {
                 return Ok(snapshot);
             }
-            // Due: the first caller to notice fetches, the others use what is cached. If the fetch fails, the first
-            // caller uses it too: an unreachable issuer fails no request before `max_stale`.
+            // Due: the first caller to notice fetches, the others use the cached set. If the fetch fails, the first caller
+            // uses the cached set too: an unreachable issuer fails no request with a known key before `max_stale`.
             if let Ok(mut flight) = self.flight.try_lock() {
                 let _ = self.refetch(&mut flight).await;
             }

@@ -19,7 +19,7 @@ pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// The size limit of a `kid`. Mintmark's are 43 characters long (RFC 7638).
 const MAX_KID_BYTES: usize = 128;
 
-/// The `typ` values that are accepted somewhere.
+/// The `typ` values of access tokens and status lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Typ {
     /// `at+jwt`: an access token with `exp`.

@@ -75,7 +75,8 @@ impl KnownTokens {
         Some(known)
     }
 
-    /// Stores `token` over an earlier copy of it, or else over the least recently used token among its places.
+    /// Stores `token` in one of its places: over an earlier copy of it, or else in an empty place, or else over the least
+    /// recently used token.
     pub(crate) fn insert(&self, token: Arc<KnownToken>, now: i64) {
         token.used_at.store(now, Ordering::Relaxed);
         let age = |place: &&ArcSwapOption<KnownToken>| match &*place.load() {

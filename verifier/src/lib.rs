@@ -51,10 +51,10 @@
 //!
 //! # When the issuer is asked
 //! For keys: at the first token, at the key set's `max-age`, and for a token with an unknown `kid`. There is one fetch at
-//! a time, and at most one in [`min_refetch_seconds`](VerifierBuilder::min_refetch_seconds). The new set replaces the
-//! last one as a whole, so a key that the issuer withdrew is gone by then. While the issuer is unreachable the last
-//! set is used until it is [`max_stale_seconds`](VerifierBuilder::max_stale_seconds) old. After that no token is
-//! accepted, and the answer is 503.
+//! a time, and at most one in [`min_refetch_seconds`](VerifierBuilder::min_refetch_seconds), or in a second while there is
+//! no usable set. The new set replaces the last one as a whole, so a key that the issuer withdrew is gone by then. While the
+//! issuer is unreachable the last set is used until it is [`max_stale_seconds`](VerifierBuilder::max_stale_seconds) old.
+//! After that no token is accepted, and the answer is 503.
 //!
 //! For a status list: at the first token with an entry in it, and again at three quarters of its `ttl`. The first caller
 //! to notice fetches, the others use the list they have. An unchanged list is confirmed by its `ETag`. A list is used
@@ -65,8 +65,8 @@
 //! only from `<issuer>/oauth2/status-lists/`, signed by a key that the issuer publishes.
 //!
 //! Otherwise `verify` makes no request and takes no lock. With a timer that calls [`Verifier::refresh`] every 15 seconds
-//! (for a `ttl` of 60), no request of your service waits for the issuer. [`Verifier::verify`] needs a tokio runtime with
-//! its timer enabled.
+//! (for a `ttl` of 60), a request of your service waits for the issuer only if its token has a `kid` or a status list that is
+//! not cached yet. [`Verifier::verify`] needs a tokio runtime with its timer enabled.
 //!
 //! # Parts
 //! [`Verifier`] does all of this. [`Checks`] with a [`KeySet`] checks everything but the status, without network and

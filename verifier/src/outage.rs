@@ -14,7 +14,8 @@ const PROBE_SECONDS: i64 = 5;
 #[derive(Default)]
 pub(crate) struct Outage(Mutex<Option<(Pause, Unavailable)>>);
 
-/// From when until when no caller may try, Unix seconds. It has a start so that a clock that is set back ends the pause.
+/// From when until when no further fetch may start, Unix seconds. It has a start so that a clock that is set back ends the
+/// pause.
 #[derive(Clone, Copy)]
 struct Pause {
     from: i64,

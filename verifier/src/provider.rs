@@ -28,7 +28,7 @@ pub const KEY_UTILS: KeyUtils = KeyUtils {
 /// Makes [`PROVIDER`] the default of `jsonwebtoken` in this process, unless there is one already, as in a service that
 /// also signs. `jsonwebtoken::decode` needs it, a [`crate::Verifier`] does not.
 pub fn install() {
-    // An error means that the program has installed another provider, which is its choice.
+    // An error means that a provider is installed already, by an earlier call or by the program. That one stays.
     let _ = PROVIDER.install_default();
 }
 

@@ -84,7 +84,8 @@ const AHEAD: i64 = 4;
 /// The same for [`Lists::refresh`]: earlier, so that no request has to fetch.
 const WELL_AHEAD: i64 = 2;
 
-/// How long after the first fetch of a changed list the second one follows, if the list was signed before it changed.
+/// How long after the first fetch of a changed list the second one follows, if the first failed or gave a list that was signed
+/// before the change.
 const SECOND_FETCH: Duration = Duration::from_secs(2);
 
 /// [`Lists::refresh`] skips a list that no token has referred to for this long, seconds.
@@ -254,9 +255,9 @@ impl Lists {
         self.entries.load().get(&number).map_or(new, Arc::clone)
     }
 
-    /// Fetches, unless the list is no longer due (another caller fetched it) or the last fetch failed too recently; then
-    /// the result is that failure. In this way callers that waited for the lock share one fetch. A failure keeps the
-    /// cached list.
+    /// Fetches, unless the list is no longer due, because another caller fetched it, or the last fetch failed too recently.
+    /// In the second case the result is that failure. In this way callers that waited for the lock share one fetch. A failure
+    /// keeps the cached list.
     async fn refetch(
         &self,
         entry: &Entry,

@@ -67,8 +67,9 @@ impl Verifier {
     }
 
     /// Fetches the issuer's keys, and the status lists in use that are past half of their `ttl`. Call it at start and on
-    /// a timer: with an interval of a quarter of the `ttl`, no request of your service waits for the issuer. The rate
-    /// limits apply here too: a call too soon after a fetch has the result of that fetch.
+    /// a timer: with an interval of a quarter of the `ttl`, a request of your service waits for the issuer only if its token
+    /// has a `kid` or a status list that is not cached yet. The rate limits apply here too: a call too soon after a fetch has
+    /// the result of that fetch.
     pub async fn refresh(&self) -> Result<(), Unavailable> {
         let keys = self.jwks.refresh().await;
         match &self.lists {
@@ -165,7 +166,7 @@ mod tests {
     use super::instant;
 
     #[test]
-    fn instants_are_read() {
+    fn only_instants_in_the_form_that_mintmark_writes_are_read() {
         for (text, seconds) in [
             ("1970-01-01T00:00:00Z", Some(0)),
             ("2026-09-21T14:13:20Z", Some(1_790_000_000)),

@@ -279,7 +279,7 @@ public final class Verify {
         return Base64.getUrlDecoder().decode(part);
     }
 
-    /** `aud` is a string when there is one, an array otherwise. */
+    /** `aud` is a string when there is one audience, an array otherwise. */
     static List<?> list(Object oneOrMany) {
         return oneOrMany instanceof List<?> many ? many : Collections.singletonList(oneOrMany);
     }

@@ -85,7 +85,7 @@ class Listener(BaseHTTPRequestHandler):
         except (TypeError, ValueError):
             genuine = False
         if not genuine:
-            return self.answer(401, "this was not signed by Mintmark")
+            return self.answer(401, "it was not signed with the keys of the webhook, or not within five minutes of now")
         # The answer does not wait for the list.
         self.answer(200, "")
         event = json.loads(body)

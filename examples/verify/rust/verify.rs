@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use mintmark_verifier::{AccessTokenClaims, Verifier, VerifyError};
 
-/// The claims of a token that is valid and includes the product. Keep one verifier per process: it caches the issuer's keys.
+/// The claims of a token that is valid and includes the product. Keep one verifier per process: it caches the issuer's keys and
+/// status lists.
 async fn verify(
     verifier: &Verifier,
     token: &str,

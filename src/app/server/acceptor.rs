@@ -87,7 +87,7 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Accepts without end.
+    /// Accepts connections. Returns only when no more connections can be accepted.
     async fn accept_all(&mut self, listener: &Listener) -> io::Error {
         loop {
             // Take the place before the connection, so that connections beyond the limit wait in the listen queue.

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-/// Whether a worker is stopping. Each worker has its own `Stop`.
+/// Whether a worker is stopping, and until when new connections may then send a request. Each worker has its own `Stop`.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     new_ones_until: Cell<Option<Instant>>,

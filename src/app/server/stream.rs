@@ -51,7 +51,9 @@ pub(super) struct Stream {
     read_by: Instant,
     /// The deadline for the client to read more of a reply; `None` while no write waits for the client.
     write_by: Option<Instant>,
+    /// The bytes written since `write_by` was last cleared.
     written: usize,
+    /// The bytes received in [`Phase::Closing`], which no handler reads.
     discarded: usize,
     /// Whether the next write has already waited for the requests that are ready.
     has_let_others_go: bool,
@@ -98,14 +100,14 @@ impl Stream {
         }
         self.written += count;
         if self.written >= LEAST_READ {
-            self.all_sent();
+            self.clear_write_deadline();
         }
     }
 
     /// Whether to postpone the write of a reply until the requests that are ready now have been answered. A write is postponed
-    /// only once. The replies are then written right after each other. That saves wake-ups of the process that reads them, often
-    /// one process with many connections: to wake it costs about a tenth of what issuing a token costs, and while it reads the
-    /// first reply, it need not be woken for the others.
+    /// only once. The replies are then written right after each other. That saves wake-ups of the process that reads them,
+    /// often one process with many connections: to wake it costs about a tenth of what issuing a token costs, and while it
+    /// reads the first reply, it need not be woken for the others.
     ///
     /// Other bytes are not postponed: if a body breaks off, the layer above drops the connection with all that is unwritten.
     fn lets_others_go_first(&mut self, cx: &Context<'_>) -> bool {
@@ -117,7 +119,7 @@ impl Stream {
         true
     }
 
-    fn all_sent(&mut self) {
+    fn clear_write_deadline(&mut self) {
         self.written = 0;
         self.write_by = None;
     }
@@ -197,7 +199,7 @@ impl AsyncWrite for Stream {
         };
         match flushed {
             Poll::Ready(outcome) => {
-                this.all_sent();
+                this.clear_write_deadline();
                 Poll::Ready(outcome)
             }
             Poll::Pending => this.not_written(cx),

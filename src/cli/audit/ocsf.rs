@@ -78,7 +78,8 @@ fn class_of(action: &str) -> (i64, i64) {
     }
 }
 
-/// Adds who acted (`actor`), on what (`entity` or `user`), and from where (`src_endpoint`).
+/// Adds who acted (`actor`), on what (`entity` or `user`), from where (`src_endpoint`), and for Authentication events the
+/// service that the user signs in to (`service`).
 fn add_parties(members: &mut Map<String, Value>, event: &ExportedEvent, class: i64, issuer: &str) {
     let mut add = |name: &str, value: Value| members.insert(name.to_owned(), value);
     let (kind, id) = event.actor.split_once(':').unwrap_or((&event.actor, &event.actor));

@@ -69,8 +69,8 @@ impl Verify {
         }
         match findings.len() {
             0 => Ok(()),
-            1 => Err(Failure::Fault("the audit trail has been changed: 1 finding".to_owned())),
-            count => Err(Failure::Fault(format!("the audit trail has been changed: {count} findings"))),
+            1 => Err(Failure::Fault("the audit trail did not pass the check: 1 finding".to_owned())),
+            count => Err(Failure::Fault(format!("the audit trail did not pass the check: {count} findings"))),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Many {
     dry_run: bool,
 }
 
-/// Which API clients: those that match all of these options, which are those of `clients list`.
+/// Chooses the API clients that match all of these options. `clients list` has the same options without `where-`.
 #[derive(Debug, Args)]
 #[group(id = "where", multiple = true)]
 struct Filter {

@@ -84,7 +84,8 @@ async fn known_client(services: &Services, caller: &Manager) -> Result<Option<St
         services.clients.clients(caller, Some(WORKSPACE), &filter, ClientSort::default(), &page).await
     })
     .await?;
-    // The filter also finds labels that contain this one. Of several with this label, the oldest is ours.
+    // The filter also finds labels that contain this one. Of several with this label, the oldest is ours; it comes last in
+    // the list.
     Ok(found
         .into_iter()
         .rev()

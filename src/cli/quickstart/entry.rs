@@ -1,5 +1,5 @@
 //! How to enter the console of the demo: a setup link for its operator, or the sign-in page if the operator has set up a way to
-//! sign in.
+//! sign in or is disabled.
 
 use crate::cli::Failure;
 use crate::cli::host_user;
@@ -22,8 +22,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Creates the operator if there is none. An operator who has no way to sign in gets a setup link, otherwise the URL is that
-    /// of the sign-in page. Both lead to the page of the API client.
+    /// Creates the operator if there is none. An active operator who has no way to sign in gets a setup link; otherwise the
+    /// URL is that of the sign-in page. Both lead to the page of the API client.
     pub(super) async fn prepare(
         services: &Services,
         settings: &Settings,

@@ -19,7 +19,7 @@ use crate::kernel::ProblemKind;
 use crate::model::clock::to_rfc3339;
 use crate::tokens::{InactiveReason, Validity};
 
-/// More bytes than any token has.
+/// How many bytes are read: more than any token has.
 const TOKEN_LIMIT: u64 = 64 * 1024;
 
 const MEMBERS: &[&str] =
@@ -91,7 +91,9 @@ impl Verify {
             ))
         })?;
         match text.trim() {
-            "" => Err(Failure::Usage(format!("there is no token in {file}"))),
+            "" => Err(Failure::Usage(format!(
+                "there is no token in {file}. Give a file that holds a token, or - for standard input"
+            ))),
             token => Ok(token.to_owned()),
         }
     }

@@ -72,7 +72,7 @@ impl Check {
             if path.is_empty() {
                 continue;
             }
-            // Read, because a folder can be opened.
+            // The file is read and not only opened, because a folder can be opened too.
             if let Err(why) = std::fs::read(path) {
                 self.refuse(
                     name,
@@ -121,7 +121,7 @@ impl Check {
             let local = match listen?.ip() {
                 // A server that listens on [::1] or 127.0.0.2 does not answer at 127.0.0.1.
                 ip if ip.is_loopback() => ip,
-                // For another address than 0.0.0.0 and [::], `mintmark check` warns.
+                // On 0.0.0.0 or [::] the server answers there too, on another address it does not: `mintmark check` warns.
                 _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
             };
             return origin(SocketAddr::new(local, port), false);

@@ -14,7 +14,7 @@ const LIKE: &str =
 const ESCAPED: &str =
     "Write characters such as / @ # ? : in user name and password percent-encoded, as in p%40ss";
 
-/// What the URL says. The URL may contain a password, so no reason quotes it.
+/// What `smtp.url` says. The URL may contain a password, so no reason quotes it.
 struct Server {
     host: String,
     port: u16,
@@ -97,7 +97,12 @@ fn parse(text: &str) -> Result<Server, (&'static str, &'static str)> {
             (Some(user), Some(password)) if is_usable(&user) && is_usable(&password) => {
                 Some((user, SecretText::new(password)))
             }
-            _ => return Err(("its user name or password is empty or not percent-encoded UTF-8", ESCAPED)),
+            _ => {
+                return Err((
+                    "its user name or password is empty, too long, or not printable percent-encoded UTF-8",
+                    ESCAPED,
+                ));
+            }
         };
     let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     if credentials.is_some() && security == SmtpSecurity::Plain && !is_here {

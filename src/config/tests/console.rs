@@ -1,4 +1,4 @@
-//! OpenID Connect providers, the second factor, links to the console, and `outbound.allow`.
+//! Tests the settings of OpenID Connect providers, the second factor and `outbound.allow`, and the default URLs.
 
 use super::*;
 
@@ -147,7 +147,7 @@ fn links_to_the_console_have_the_path_of_the_issuer() {
 }
 
 #[test]
-fn default_urls_are_where_the_server_answers() {
+fn default_urls_are_derived_from_the_addresses_of_the_listeners() {
     let folder = tempfile::tempdir().unwrap();
     let pem = folder.path().join("some.pem");
     std::fs::write(&pem, "").unwrap();

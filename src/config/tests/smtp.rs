@@ -1,4 +1,4 @@
-//! The mail server, and the worker that sends.
+//! Tests the settings of the mail server, and of the worker that sends mails and webhook requests.
 
 use super::*;
 

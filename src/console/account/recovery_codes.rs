@@ -93,7 +93,7 @@ pub(crate) async fn stored(sent: Submitted, name: Path<String>) -> Result<HttpRe
     Ok(see_other(&next))
 }
 
-/// What is kept for this session.
+/// What is kept under `name`, if it belongs to this session.
 async fn kept(signed_in: &SignedIn, name: &str) -> Result<Option<Kept>, Stop> {
     let state = signed_in.door.services.operators.read_state(PURPOSE, name).await?;
     let kept = state.and_then(|state| serde_json::from_slice::<Kept>(&state).ok());

@@ -1,4 +1,5 @@
-//! `/console/workspaces/{w}/api-clients`: the API clients of a workspace, with what a person looks for first.
+//! `/console/workspaces/{w}/api-clients`: the API clients of a workspace, each with its status, products, last token and recent
+//! refusals.
 
 use std::collections::BTreeMap;
 

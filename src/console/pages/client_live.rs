@@ -1,4 +1,4 @@
-//! One line on whether a client has called, for a person who waits for the call: its last call, or why that was refused.
+//! One line on whether a client has called, for a person who waits for the call: its last call, or why that call was refused.
 //! The script of a page asks for this line again (`first-call`). Without scripts there is a page that loads itself again
 //! (`watch`).
 
@@ -23,7 +23,7 @@ const WATCH_SECONDS: u32 = 5;
 pub(super) struct Live {
     pub(super) text: String,
     pub(super) tone: &'static str,
-    /// Whether the client has called, so that the page can stop asking.
+    /// Whether the last call succeeded, so that the page can stop asking.
     pub(super) is_done: bool,
 }
 

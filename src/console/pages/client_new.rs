@@ -168,8 +168,8 @@ async fn drafted(signed_in: &SignedIn, text: &str) -> Result<Found, Stop> {
     let ledger = &signed_in.door.services.ledger;
     let Some(kept) = ledger.draft(&anyone, nonce.use_case.as_str(), nonce.as_str()).await? else {
         return Err(Stop::gone(
-            "This form was kept for an hour, and that is over",
-            "Nothing was created. Fill it in again.",
+            "This form is no longer kept",
+            "A form is kept for an hour. Nothing was created. Fill it in again.",
         ));
     };
     let form = Form::decode(&kept);

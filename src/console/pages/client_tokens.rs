@@ -49,7 +49,8 @@ struct Row {
     jti: String,
     status: &'static str,
     tone: &'static str,
-    reason: String,
+    /// How long ago the token was revoked or expired; empty for a valid token.
+    ended: String,
     scope: Vec<String>,
     issued: String,
     issued_exact: String,
@@ -68,6 +69,7 @@ struct NewTokenPage {
     cancel: String,
     nonce: String,
     sentence: String,
+    /// For each product or permission: the `id` of its check box, the code, the display name, and whether it is checked.
     products: Vec<(String, String, String, bool)>,
     length: Option<usize>,
 }
@@ -133,7 +135,7 @@ fn row(
     names: &Names,
     now: UnixSeconds,
 ) -> Row {
-    let (status, tone, reason) = match (token.revoked_at, token.expires_at) {
+    let (status, tone, ended) = match (token.revoked_at, token.expires_at) {
         (Some(at), _) => ("Revoked", "bad", moment::ago(now, at)),
         (None, Some(at)) if at <= now => ("Expired", "", moment::ago(now, at)),
         _ => ("Valid", "ok", String::new()),
@@ -143,7 +145,7 @@ fn row(
         jti: token.jti.clone(),
         status,
         tone,
-        reason,
+        ended,
         scope,
         issued: moment::ago(now, token.issued_at),
         issued_exact: moment::exact(token.issued_at),

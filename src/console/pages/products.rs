@@ -75,7 +75,7 @@ struct FormPage {
     action: String,
     cancel: String,
     delete_href: Option<String>,
-    /// The version that is changed; empty for a new product.
+    /// The version of the product that is changed; empty for a new product.
     version: String,
     code: String,
     name: String,

@@ -1,4 +1,4 @@
-//! `/console/reveals/{nonce}`: the secret or token that a form created. Reload, Back and a second tab show the same, until the
+//! `/console/reveals/{nonce}`: the secret or token that a form created. Reload, Back and a second tab show it again, until the
 //! operator confirms with *I have stored it*, or ten minutes have passed.
 
 use actix_web::HttpResponse;

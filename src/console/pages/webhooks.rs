@@ -77,7 +77,7 @@ struct FormPage {
     /// The workspaces that a new webhook may belong to.
     choices: Choices,
     url_hint: &'static str,
-    /// The version that is changed; empty for a new webhook.
+    /// The version of the webhook that is changed; empty for a new webhook.
     version: String,
     url: String,
     events: String,

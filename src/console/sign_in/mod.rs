@@ -1,8 +1,8 @@
 //! Signing in: with a passkey, with a password and a second factor, or by an OpenID Connect provider; once more before
 //! protected changes; and signing out.
 //!
-//! The page never says whether the address or the password was wrong, and the check takes as long for an address that no
-//! operator has.
+//! The sign-in page never says whether the address or the password was wrong, and the check takes the same time for an address
+//! that no operator has.
 
 pub(crate) mod again;
 mod begin;

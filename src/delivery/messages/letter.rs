@@ -49,8 +49,8 @@ pub(super) struct Letter {
     pub(super) advice_title: &'static str,
     /// What to do.
     pub(super) advice: Vec<String>,
-    /// The path of the page about it, below `/console`. A mail that must link to no page sets an empty path, which
-    /// [`Letter::of`] turns into `None`.
+    /// The path of the page that the mail links to, below `/console`. A mail that must link to no page sets an empty path,
+    /// which [`Letter::of`] turns into `None`.
     pub(super) page: Option<String>,
     /// What the link to that page is called.
     pub(super) page_name: &'static str,

@@ -68,7 +68,7 @@ fn also(facts: Facts<'_>, name: impl Fn(Facts<'_>) -> Option<String>) -> Option<
     (!named.is_empty()).then(|| Row::new("Others that end soon", changes::listed(named.into_iter())))
 }
 
-/// Why the client does not work even now, if it does not.
+/// Why the client does not work even before the end; `None` if it works.
 fn inactive(facts: Facts<'_>) -> Option<String> {
     if facts.is("is_suspended") {
         Some("Its workspace is suspended, so the client does not work now either.".to_owned())

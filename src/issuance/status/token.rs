@@ -134,13 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn l4_the_example_of_two_bits_is_written_as_in_the_draft() {
+    fn l4_the_examples_of_one_and_two_bits_are_written_as_in_the_draft() {
         // §4.1: status[0] = 1, [1] = 2, [2] = 0, [3] = 3, [4] = 0, …
         let statuses = [1, 2, 0, 3, 0, 1, 0, 1, 1, 2, 3, 3];
         let statuses: Vec<_> = statuses.into_iter().enumerate().collect();
         let bits = packed(&statuses, 3);
         assert_eq!(bits, [0xc9, 0x44, 0xf9]);
         assert_eq!(lst(&bits).unwrap(), "eNo76fITAAPfAgc");
+        // The example of one bit, with the bytes that §4.1 gives for it.
         assert_eq!(lst(&[0xb9, 0xa3]).unwrap(), "eNrbuRgAAhcBXQ");
         assert_eq!(inflated("eNo76fITAAPfAgc"), bits);
     }

@@ -96,7 +96,7 @@ impl Ledger {
 
 fn gap(seq: i64) -> Error {
     StorageError::Damaged(format!(
-        "the audit event number {seq} is missing, so no checkpoint is signed: see `mintmark audit verify`"
+        "the audit event number {seq} is missing or damaged, so no checkpoint is signed: run `mintmark audit verify`"
     ))
     .into()
 }

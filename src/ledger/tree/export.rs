@@ -32,7 +32,7 @@ pub struct ExportedEvent {
     pub actor: String,
     /// What happened.
     pub action: String,
-    /// The workspace; `None` for platform-wide records (products, signing keys).
+    /// The workspace; `None` for platform-wide records, such as products, signing keys and operators.
     pub workspace_id: Option<String>,
     /// The API client, if the event is about one.
     pub client_id: Option<String>,

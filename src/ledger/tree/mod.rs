@@ -1,9 +1,9 @@
 //! The audit trail as a tree that others can verify (RFC 6962, C2SP `tlog-checkpoint`): what `docs/audit.md` describes.
 //!
-//! The transaction of a change adds its events ([`super::record`]). This folder has the hashes ([`hash`]), the key ([`keys`],
-//! and a new tree with a new one in [`renew`]), the upkeep by one process at a time ([`number`], [`checkpoint`]), what requests
-//! for checkpoints and proofs are answered with ([`proof`]), the export ([`export`]), and the check of the whole trail
-//! ([`verify`]).
+//! The transaction of a change adds its events ([`super::record`]). This folder has the hashes ([`hash`]), the key ([`keys`]),
+//! a new tree with a new key ([`renew`]), the upkeep by one process at a time ([`number`], [`checkpoint`]), checkpoints as
+//! signed notes ([`note`]), what requests for checkpoints and proofs are answered with ([`proof`], [`path`]), the export
+//! ([`export`]), and the check of the whole trail ([`verify`]).
 
 mod checkpoint;
 mod export;

@@ -58,7 +58,7 @@ impl Ledger {
     }
 
     /// The proof that the tree of the newest checkpoint begins with the tree of `from` leaves, in the form that witnesses take
-    /// (C2SP `tlog-witness`): `old` and `from`, the hashes, an empty line, the checkpoint.
+    /// (C2SP `tlog-witness`): the line `old {from}`, the hashes, an empty line, the checkpoint.
     ///
     /// # Errors
     /// [`Error::NotFound`] also for a size that no checkpoint has reached yet; [`Error::NotCovered`] before the first
@@ -143,6 +143,8 @@ impl<'a> Hashes<'a> {
 }
 
 fn missing() -> Error {
-    StorageError::Damaged("a hash of the audit tree is missing: see `mintmark audit verify`".to_owned())
-        .into()
+    StorageError::Damaged(
+        "a hash of the audit tree is missing or damaged: run `mintmark audit verify`".to_owned(),
+    )
+    .into()
 }

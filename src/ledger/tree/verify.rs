@@ -15,7 +15,7 @@ use crate::storage::{AuditTree, StoredCheckpoint};
 
 /// How many rows are read at once.
 const ROWS: u32 = 1_000;
-/// How many findings a tree lists; there may be one for each entry.
+/// How many findings a tree lists at most, since there may be one for each entry.
 const FINDINGS_MAX: usize = 100;
 
 /// What the check found.
@@ -253,7 +253,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Checks that no entry is missing at the end of the tree, and that none was added without being counted.
+    /// Checks that no entry is missing at the end of the tree, and that the size of the tree counts all entries.
     async fn verify_end(
         &self,
         tree: &AuditTree,

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn t12_the_reason_is_shown_only_for_malformed_credentials() {
+    fn t12_the_fault_of_malformed_credentials_is_named_and_white_space_around_the_secret_is_kept() {
         for (value, expected) in [
             ("Basic id:secret", Refusal::BasicNotEncoded),
             ("Basic id: secret", Refusal::BasicNotEncoded),

@@ -70,6 +70,7 @@ pub struct Authenticated<F: Form> {
     source: Option<IpAddr>,
     confirmation: F::Confirmation,
     form: F,
+    /// The last four characters of the secret.
     last_four: Option<[u8; 4]>,
     request: HttpRequest,
 }

@@ -17,7 +17,7 @@ const MORE_THAN_ONE: OAuthError = OAuthError::InvalidRequest(
     "more than one client authentication method was used: send the secret either in the Authorization header or in the body",
 );
 
-/// The credentials of a request, not yet verified. One variant for each authentication method.
+/// The credentials of a request, not yet verified. One variant for each kind of credentials.
 #[derive(Debug)]
 pub(super) enum Presented {
     /// A client secret, in the `Authorization` header or in the body.

@@ -25,7 +25,7 @@ const FAILURES: NonZeroU32 = match NonZeroU32::new(60) {
 };
 const BUCKETS: u64 = 1 << 16;
 
-/// Counts failures by client id and source network.
+/// Counts failures by client id and source network, and malformed credentials by source.
 pub struct Throttle {
     limiter: RateLimiter<u64, DashMapStateStore<u64>, Ticks, NoOpMiddleware<Nanos>>,
     ticks: Ticks,

@@ -6,7 +6,7 @@
 //! The rules (phases: [`Phase`]):
 //! - For each pair of algorithm and class at most one key is active and at most one pending. No step takes the active
 //!   key from a pair and leaves it without one: a key stops signing in the step in which its successor takes over.
-//! - The first key of a pair signs at once. A later one is published long enough before that verifiers know it.
+//! - The first key of a pair signs at once. A later one is published long enough before it signs that verifiers know it.
 //! - A pending key signs from its `activates_at` on, on every replica, whether or not the step that makes it active has
 //!   been taken yet.
 //! - A key that stops signing loses its private key. It is published for as long as a token it signed may be live.
@@ -38,7 +38,7 @@ pub(super) struct Policy {
     /// `keys.rotate_every_days`: the age at which an active key of the expiring class is replaced. `None`: only administrators
     /// replace it.
     pub(super) rotate_every_days: Option<i64>,
-    /// `tokens.signing_alg`: at the first start, a key of each class is generated for it.
+    /// `tokens.signing_alg`: a key is generated for each class that has no active or pending key of this algorithm.
     pub(super) signing_alg: Alg,
     /// Whether this build generates RSA keys ([`super::GENERATES_RSA`]).
     pub(super) generates_rsa: bool,
@@ -66,7 +66,7 @@ impl Policy {
 pub(super) struct Placement {
     /// Active for the first key of a pair, else pending.
     pub(super) phase: Phase,
-    /// When it signs from.
+    /// From when it signs.
     pub(super) activates_at: UnixSeconds,
 }
 

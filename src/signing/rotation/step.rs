@@ -17,7 +17,7 @@ pub(in crate::signing) enum Step {
         alg: Alg,
         /// Its class.
         use_for: UseFor,
-        /// Its first phase, and when it signs from.
+        /// Its first phase, and from when it signs.
         placement: Placement,
     },
     /// The pending key takes over; the active one of its pair retires and loses its private key.
@@ -62,7 +62,7 @@ pub(in crate::signing) enum ManualStep {
         kid: String,
         /// Its algorithm.
         alg: Alg,
-        /// When the key is as old as it should get.
+        /// When the key reaches the age at which it is to be replaced.
         due_at: UnixSeconds,
     },
 }

@@ -211,8 +211,8 @@ fn without_a_schedule_and_for_never_expiring_tokens_nothing_rotates() {
         key("n", Alg::ES256, UseFor::NeverExpiring, Phase::Active, START),
     ];
     let far = START + 10_000 * DAY;
-    let by_call = Policy { rotate_every_days: None, ..POLICY };
-    assert_eq!(due(&keys, no_token_is_live, far, &by_call), Due::default());
+    let unscheduled = Policy { rotate_every_days: None, ..POLICY };
+    assert_eq!(due(&keys, no_token_is_live, far, &unscheduled), Due::default());
     let steps = due(&keys, no_token_is_live, far, &POLICY).steps;
     assert!(
         matches!(&steps[..], [Step::Generate { use_for: UseFor::Expiring, .. }]),
@@ -276,8 +276,8 @@ enum Event {
     Pass(i64),
     Job,
     Rotate(Alg, UseFor),
-    /// A replica whose clock is `behind` (ahead if negative) issues a token. It has not read a change of the last
-    /// ten seconds yet.
+    /// A replica issues a token. Its clock is `behind` seconds late (ahead if negative), and it has not read changes of the
+    /// last ten seconds yet.
     Issue {
         alg: Alg,
         use_for: UseFor,
@@ -343,7 +343,8 @@ proptest! {
                     let known = if now - changed_at < 10 { &before } else { &rows.keys };
                     if let Some(signer) = signing_key(known, alg, use_for, now - behind) {
                         let row = rows.keys.iter().find(|key| key.kid == signer.kid).unwrap();
-                        // A row is only written for a key that still signs; the replica reads again and signs again.
+                        // A token is recorded only if its key still signs. Otherwise the replica reads the keys and
+                        // signs again.
                         let signer = if recorded && row.phase >= Phase::Retiring {
                             signing_key(&rows.keys, alg, use_for, now).unwrap()
                         } else {

@@ -34,7 +34,7 @@ statements! {
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
 }
 
-// Each engine has its own function to expand an array of ids.
+// Each engine has its own function to expand an array.
 const GRANT: EngineSql = EngineSql {
     sqlite: "INSERT INTO client_products (client_id, product) SELECT $1, value FROM json_each($2)
         WHERE 1 = 1 ON CONFLICT DO NOTHING",
@@ -174,7 +174,7 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Removes a client with its secrets, its grants and what was counted of it. The rows of its tokens stay.
+    /// Removes a client with its secrets, its grants and its usage. The rows of its tokens stay.
     pub async fn delete_client(&mut self, client_id: &str) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(DELETE)
             .bind(client_id).execute(&mut *conn).await.map(|done| done.rows_affected()))?;

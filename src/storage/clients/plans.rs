@@ -10,8 +10,8 @@ use crate::storage::{Storage, StorageError};
 
 impl Storage {
     /// The plan by which a page is read if too many clients pass the filter to find all of them first: the steps as the
-    /// engine writes them. If `workspace_id` is `None`, the page is of all workspaces. On PostgreSQL the plan is made as if
-    /// there were too many clients to read all of them.
+    /// engine writes them. If `workspace_id` is `None`, the page is of all workspaces. On PostgreSQL, sequential scans, bitmap
+    /// scans and sorts are switched off, so that a small table is planned like a large one.
     pub async fn plan_of_clients(
         &self,
         workspace_id: Option<&str>,

@@ -121,7 +121,7 @@ impl ClientFilter {
         self.label.is_some() || self.product.is_some() || self.status.as_deref() == Some("disabled")
     }
 
-    /// Whether a label is the only such thing that the filter looks for.
+    /// Whether a label is the only thing in the filter that most clients may not have.
     pub(super) fn seeks_label_alone(&self) -> bool {
         self.label.is_some() && !Self { label: None, ..self.clone() }.may_find_few()
     }

@@ -18,8 +18,8 @@ macro_rules! erased {
 }
 
 statements! {
-    // The hosts for which something is due, and since when their first delivery is due. Each host with a waiting delivery
-    // takes one probe of the index.
+    // The hosts for which something is due, and since when their first delivery is due. The cost grows with the
+    // number of hosts that have a waiting delivery, not with the number of deliveries.
     DUE_HOSTS = "WITH RECURSIVE hosts (host) AS (
             SELECT MIN(host) FROM deliveries WHERE sent_at IS NULL AND dead_at IS NULL
             UNION ALL

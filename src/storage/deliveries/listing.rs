@@ -162,7 +162,7 @@ impl Storage {
         Ok(Backlog { waiting, since, tried, dead })
     }
 
-    /// Of a channel: since when the oldest delivery waits, and how many are given up.
+    /// When the oldest waiting delivery of a channel was queued, and how many deliveries of the channel are given up.
     pub async fn backlog_of(&self, channel: Channel) -> Result<(Option<i64>, i64), StorageError> {
         let oldest = on_read!(self, pool => sqlx::query_scalar(OLDEST)
             .bind(channel.as_str()).fetch_one(pool).await)?;

@@ -17,7 +17,7 @@ impl Storage {
     /// neither created nor migrated. Returns the size of the copy, and which master key opens it.
     ///
     /// # Errors
-    /// [`StorageError::Backup`], [`StorageError::Open`], [`StorageError::Damaged`]; then no copy is left.
+    /// [`StorageError::Backup`], [`StorageError::Open`]; other variants if a query fails. Then no copy is left.
     pub async fn back_up(url: &str, file: &Path) -> Result<Backup, StorageError> {
         let database = sqlite_path(url)?;
         if !database.exists() {
@@ -57,7 +57,7 @@ impl Storage {
             sqlx::query_as("PRAGMA foreign_key_check").fetch_all(&mut connection).await?;
         if let Some((table, _, refers_to, _)) = orphans.first() {
             return Err(StorageError::Damaged(format!(
-                "a row of {table} refers to a missing one of {refers_to}"
+                "a row of {table} refers to a row of {refers_to} that is missing"
             )));
         }
         connection.close().await?;
@@ -185,7 +185,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// Whether a write-ahead log contains nothing. A process that stopped properly leaves an empty log.
+/// Whether a write-ahead log contains nothing. A process that stopped properly leaves an empty log or none.
 fn is_empty_or_absent(log: &Path) -> bool {
     fs::metadata(log).map_or(true, |log| log.len() == 0)
 }

@@ -33,6 +33,7 @@ migrations! {
     5, "live tokens and mails", "0005_live_tokens_and_mails.sql";
     6, "heartbeat", "0006_heartbeat.sql";
     7, "client uses", "0007_client_uses.sql";
+    // The numbers 8, 13 and 14 are not used.
     9, "generation began", "0009_generation_began.sql";
     10, "operators", "0010_operators.sql";
     11, "usage", "0011_usage.sql";

@@ -65,8 +65,8 @@ fn known_parameters(url: &str) -> (Cow<'_, str>, usize) {
     (format!("{place}?{}", known.join("&")).into(), unknown.len())
 }
 
-/// Refuses a server older than the statements are tested with. `version` is `150004` for 15.4, and `None` if the server
-/// does not say.
+/// Refuses a server that is older than the oldest one with which the statements are tested. `version` is `150004` for 15.4, and
+/// `None` if the server does not say.
 pub(super) fn check_version(version: Option<u32>) -> Result<(), String> {
     const OLDEST: u32 = 15;
     match version {

@@ -17,8 +17,8 @@ use super::open::open_error;
 use super::{Db, WAIT_MAX};
 use crate::storage::StorageError;
 
-/// The page cache of a reading connection: 512 KiB, which SQLite writes as a negative number. Data that is read often is
-/// cached elsewhere, so a large page cache would only store it twice.
+/// The page cache of a reading connection: 512 KiB. To SQLite a negative number means KiB, a positive one pages. Data that is
+/// read often is cached elsewhere, so a large page cache would only store it twice.
 const READER_CACHE: &str = "-512";
 
 /// The size of a page of a new file, in bytes. A commit of many tokens changes adjacent pages. With larger pages there are

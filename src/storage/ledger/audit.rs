@@ -175,7 +175,7 @@ impl Tx {
         &self.events
     }
 
-    /// Adds the recorded events to the tree, by the last statements before the commit.
+    /// Writes the recorded events, by the last statements before the commit.
     pub(in crate::storage) async fn write_events(&mut self) -> Result<(), StorageError> {
         if self.events.is_empty() {
             return Ok(());

@@ -35,7 +35,7 @@ statements! {
         ORDER BY size LIMIT $3";
     INSERT_CHECKPOINT = "INSERT INTO audit_checkpoints (log, size, at, edge, note) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT DO NOTHING";
-    // Of each earlier day the last one stays.
+    // For each tree, the last one of each earlier day stays.
     THIN_CHECKPOINTS = "DELETE FROM audit_checkpoints WHERE at < $1 AND EXISTS
         (SELECT 1 FROM audit_checkpoints later WHERE later.at > audit_checkpoints.at
             AND later.at < (audit_checkpoints.at / 86400 + 1) * 86400 AND later.log = audit_checkpoints.log)";
@@ -116,7 +116,7 @@ row! {
     }
 }
 
-/// A row of a tree as it is stored: its columns, its entry and its hash.
+/// An event of a tree as it is stored: its columns, its entry and its hash.
 struct EventWithLeaf(EventRow, LeafOfRow);
 
 impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for EventWithLeaf
@@ -131,7 +131,7 @@ where
 
 /// The error of a database in which all trees have ended, so that no event can be added.
 pub(super) fn none_is_current() -> StorageError {
-    StorageError::Damaged("audit_trees has no tree that has not ended".to_owned())
+    StorageError::Damaged("all trees in audit_trees have ended".to_owned())
 }
 
 impl Storage {
@@ -194,7 +194,7 @@ impl Storage {
             .bind(log).bind(above).bind(i64::from(limit)).fetch_all(pool).await)?)
     }
 
-    /// Deletes the checkpoints signed before `before`, except the last one of each day. Returns how many.
+    /// Deletes the checkpoints signed before `before`, except the last one of each day for each tree. Returns how many.
     pub async fn thin_checkpoints(&self, before: i64) -> Result<u64, StorageError> {
         on_write!(self, pool => sqlx::query(THIN_CHECKPOINTS)
             .bind(before).execute(pool).await.map(|done| done.rows_affected()))

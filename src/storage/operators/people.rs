@@ -1,6 +1,6 @@
 //! Records of operators: rows of `operators` with those of `operator_roles`. A change of an operator first locks the row
-//! `operators` of `turns`, so that rules about all operators hold. A sign-in, which only notes that a
-//! way in was used, does not lock it.
+//! `operators` of `turns`, so that rules about all operators hold. A sign-in, which only notes that a way in was used, does not
+//! lock it.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ statements! {
     RAISE_IN_WORKSPACE = "UPDATE operators SET updated_at = $2, version = version + 1
         WHERE operator_id IN (SELECT operator_id FROM operator_roles WHERE workspace_id = $1)";
     DELETE_ROLES_IN_WORKSPACE = "DELETE FROM operator_roles WHERE workspace_id = $1";
-    // With the rule of `Operator::has_way_in`.
+    // Has the same rule as `Operator::has_way_in`.
     COUNT_OTHER_ADMINS = "SELECT COUNT(*) FROM operators o
         WHERE o.operator_id <> $1 AND o.status = 'active'
             AND EXISTS (SELECT 1 FROM operator_roles r

@@ -1,5 +1,5 @@
-//! What one step leaves for the next, of a sign-in or of setting up a way to sign in: rows of `operator_states`. Taking a state
-//! deletes it, so that it is used at most once.
+//! What one step of a sign-in, or of setting up a way to sign in, leaves for the next step: rows of `operator_states`. Taking a
+//! state deletes it, so that it is used at most once.
 
 use crate::storage::engine::{on_read, on_write, statements};
 use crate::storage::{Storage, StorageError};

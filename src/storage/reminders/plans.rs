@@ -6,8 +6,8 @@ use crate::storage::engine::{Db, within_limit};
 use crate::storage::{Storage, StorageError};
 
 impl Storage {
-    /// The plan by which what ends after `from` and by `until` is found, as the engine writes its steps. On PostgreSQL the
-    /// plan is made as if the table were too large to read as a whole.
+    /// The plan by which what ends after `from` and by `until` is found, as the engine writes its steps. On PostgreSQL,
+    /// sequential and bitmap scans are switched off, so that a small table is planned like a large one.
     pub async fn plan_of_endings(
         &self,
         kind: EndingKind,

@@ -182,7 +182,7 @@ impl Tx {
         Ok(revoked(rows, now).pop())
     }
 
-    /// Revokes every recorded token of a client that has not ended.
+    /// Revokes the recorded tokens of a client that have not ended.
     pub async fn revoke_tokens_of_client(
         &mut self,
         client_id: &str,

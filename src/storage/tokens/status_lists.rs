@@ -24,8 +24,8 @@ statements! {
     ALL = "SELECT list FROM status_lists ORDER BY list";
     OUTLIVES = "UPDATE status_lists SET last_exp = $2 WHERE list = $1 AND last_exp < $2";
     CLOSE = "UPDATE status_lists SET filled_at = COALESCE(filled_at, CAST($2 AS BIGINT)), last_exp = $2 WHERE kid = $1";
-    // A list may have ended if by `$1` it was full or closed, so that no lease of it is left, and the last token known in it
-    // had ended; if no client has a slot in it; and if its key is gone, where it is for one key.
+    // A list may have ended if all of this holds: by `$1` it was full or closed, so that no lease of it is left, and the last
+    // token known in it had ended; no client has a slot in it; and its key is gone, if it is for the tokens of one key.
     MAY_HAVE_ENDED = "SELECT l.list FROM status_lists l
         WHERE l.filled_at IS NOT NULL AND l.filled_at <= $1 AND l.last_exp <= $1
             AND NOT EXISTS (SELECT 1 FROM api_clients c WHERE c.status_list = l.list)

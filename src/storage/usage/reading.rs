@@ -58,7 +58,7 @@ pub struct SecretUse {
 }
 
 impl Storage {
-    /// Whether there is such a client within reach.
+    /// Whether the client exists and is within reach.
     pub async fn client_is_within(&self, reach: &Reach, client_id: &str) -> Result<bool, StorageError> {
         let found: i64 = on_read!(self, pool => sqlx::query_scalar(IS_WITHIN)
             .bind(client_id).bind(reach.limit()).fetch_one(pool).await)?;

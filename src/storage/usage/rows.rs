@@ -70,7 +70,7 @@ pub struct FirstSeen {
     pub networks: Vec<(String, String)>,
 }
 
-/// What a process has counted since it last stored it. No two rows of a list have the same key.
+/// What a process has counted since it last stored its counts. No two rows of a list have the same key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsageRows {
     /// By client, hour and outcome.

@@ -17,8 +17,8 @@ fn all_are(text: &str, is: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & is(byte))
 }
 
-/// Passes text on with deceptive characters written like `\u001b`, and `"` and `\` behind a backslash: the inside of a JSON
-/// string, and of a quoted text.
+/// Passes text on with deceptive characters written like `\u001b`, and with a backslash before each `"` and `\`, as inside a
+/// JSON string or a quoted text.
 pub(super) struct Escaped<'a, W>(pub(super) &'a mut W);
 
 impl<W: Write> Write for Escaped<'_, W> {

@@ -120,6 +120,7 @@ impl Visit for LogTarget {
     fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
 }
 
+/// How many bytes a [`Fragment`] holds without an allocation.
 const INLINE: usize = 120;
 
 /// A text that is stored inline while it is short, so that most need no allocation.

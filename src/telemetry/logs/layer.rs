@@ -23,8 +23,8 @@ pub trait Output: Send + Sync + 'static {
     fn write_line(&self, line: &str, urgent: bool);
 }
 
-/// Writes each event as a line in its format, with the fields of the spans and of the request it happened in. Only counts the
-/// repeats that [`Repeats`] holds back.
+/// Writes each event as a line in its format, with the fields of the spans and of the request it happened in. Repeats that
+/// [`Repeats`] holds back are only counted.
 pub(super) struct Lines<O> {
     format: LogFormat,
     output: O,
@@ -95,7 +95,7 @@ const JSON_START: &str = "{\"timestamp\":\"";
 /// The length of a time as it is written.
 const TIME_LEN: usize = "2026-11-23T08:00:00.000Z".len();
 
-/// A line, given without its time, whose repeats were counted instead of written: with the count.
+/// The line that says how many repeats of `line` were counted instead of written. `line` is given without its time.
 pub(super) fn repeated(format: LogFormat, line: &str, times: u64) -> String {
     let mut text = String::with_capacity(line.len() + 64);
     // A `String` takes whatever is written.

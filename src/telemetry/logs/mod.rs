@@ -218,7 +218,7 @@ pub(super) mod tests {
         }
     }
 
-    /// A log that a thread writes.
+    /// Sends what is written to it to the test.
     struct Sent(mpsc::Sender<String>);
 
     impl Write for Sent {
@@ -249,7 +249,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn repeats_are_counted_without_another_event() {
+    fn the_count_of_repeats_is_written_without_another_event() {
         let (sent, written) = mpsc::channel();
         let settings = Settings::from_toml_layers(&[""]).unwrap().log;
         let (subscriber, _guard) = serving(&settings, Sent(sent)).unwrap();
@@ -263,7 +263,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn repeats_are_counted_at_the_end_of_the_log() {
+    fn the_count_of_repeats_is_written_at_the_end_of_the_log() {
         let (sent, written) = mpsc::channel();
         let settings = Settings::from_toml_layers(&[""]).unwrap().log;
         let (subscriber, guard) = serving(&settings, Sent(sent)).unwrap();

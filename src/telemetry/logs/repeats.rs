@@ -115,8 +115,8 @@ impl Repeats {
         seen.insert(kind, Seen { second: now, held_back: 0, line: line.to_owned() });
     }
 
-    /// Calls `each` with a line for every kind of which repeats were held back in a second before `now`: how many they were.
-    /// They are forgotten then.
+    /// For every kind of which repeats were held back in a second before `now`, calls `each` with a line that says how many,
+    /// and forgets them.
     pub(super) fn over(&self, now: UnixSeconds, mut each: impl FnMut(&str)) {
         if !self.holds.load(Ordering::Relaxed) {
             return;

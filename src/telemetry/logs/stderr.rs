@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How many lines of this process were dropped.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// How many lines of this process were dropped, since the reader of the log was too slow.
+/// How many lines of this process were dropped, because the reader of the log was too slow or the log had ended.
 pub fn dropped_lines() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
@@ -68,7 +68,7 @@ impl Drop for LogGuard {
     }
 }
 
-/// Starts the thread that writes to `to`: the lines, and at the end of each second how many were held back.
+/// Starts the thread that writes to `to`: the lines, and at the end of each second how many repeats were held back.
 pub(super) fn start(to: impl Write + Send + 'static, repeats: Arc<Repeats>) -> io::Result<(Lines, LogGuard)> {
     let queue = Arc::new(Queue::default());
     let for_thread = Arc::clone(&queue);

@@ -33,7 +33,8 @@ pub enum Origin {
     Settings,
     /// Read from this file.
     File(PathBuf),
-    /// Generated just now and written to this file.
+    /// A new key, generated now or by a start that was interrupted. It is in this file, or is moved there by
+    /// [`MasterKey::put_in_place`].
     Created(PathBuf),
 }
 

@@ -1,4 +1,4 @@
-// Does the same as step.py.
+// Does the same as step.py, with the verifier for Node in examples/verify.
 import { createInterface } from 'node:readline';
 
 let passed = 0;

@@ -35,7 +35,7 @@ from service import Service, running  # noqa: E402
 
 USER, PASSWORD = "mint/mark@example.com", "p@ss:w/o#rd?"
 QUOTED = "mint%2Fmark%40example.com:p%40ss%3Aw%2Fo%23rd%3F"
-# The second attempt is 5 to 6 seconds after the first.
+# How long a test waits for mails and their state. It includes a second attempt, which comes 5 to 6 seconds after the first.
 PATIENCE_SECONDS = 60
 
 
@@ -201,6 +201,7 @@ def test_a_mail_arrives_in_every_way_of_encryption(way, certificates):
     assert (code, found["ok"]) == (0, True), found
     assert recipient == "fin@acme.example"
     assert set(mailbox.signed_in) == {(USER.encode(), PASSWORD.encode())}
+    # aiosmtpd sets `session.ssl` only after STARTTLS.
     assert mailbox.encrypted == [way != "plain"] or way == "tls"
     assert raw.isascii()
     assert mail["Subject"] and "SAP" in mail["Subject"]

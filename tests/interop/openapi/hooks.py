@@ -63,7 +63,9 @@ def another_client() -> dict:
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response) -> bool:
-    """Reports the refusal of a request that fits the schema, unless the reason is a rule that the schema cannot express."""
+    """Whether to report a failure: always, except if a request that fits the schema was refused by a rule that the schema
+    cannot express.
+    """
     return not (isinstance(failure, RejectedPositiveData) and refused_by_a_rule(case, response))
 
 

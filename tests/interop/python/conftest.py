@@ -18,7 +18,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def cells() -> list[dict]:
-    """All clients."""
+    """All clients, one for each kind of token."""
     return list(WORLD["cells"].values())
 
 

@@ -19,6 +19,7 @@ def check(cell: dict, reply: dict) -> None:
     assert reply["token_type"] == "Bearer"
     # oauthlib turns the scope into a list.
     assert "".join(reply["scope"]) == cell["scope"]
+    # For a token that never expires, the reply says one year.
     assert reply["expires_in"] == (3600 if cell["kind"] == "normal" else 31536000)
 
 

@@ -98,7 +98,8 @@ async fn a_token_that_becomes_valid_within_a_minute_is_accepted(engine: Engine) 
 }
 
 async fn a_token_can_be_revoked_until_a_minute_after_its_end(engine: Engine) {
-    // A stateless token, and one that is recorded because it is valid for longer than a day.
+    // A stateless token, and one that is recorded because it is valid for longer than a day. Each is revoked 59 seconds after
+    // its end, by the clock of `other`.
     for (ahead, seconds) in [(659, 600), (90_059, 90_000)] {
         let app = TestApp::start(engine).await;
         let client = erp(&app, json!({"mode": "after", "seconds": seconds})).await;
@@ -209,6 +210,7 @@ async fn a_replica_whose_clock_differs_from_the_database_issues_nothing() {
         let (client, made) = admin.client("platform", json!({"products": ["gst"]})).await;
         let token = app.access_token(&client, &[]).await;
         let ledger = &app.core.services.ledger;
+        // A difference of 30 seconds is tolerated, 31 are not.
         app.clock.be_ahead_of_database(ahead.clamp(-30, 30));
         ledger.poll().await.unwrap();
         app.access_token(&client, &[]).await;

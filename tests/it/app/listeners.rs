@@ -12,7 +12,7 @@ const BURST: usize = 600;
 fn a_burst_of_connections_waits_to_be_accepted() {
     let allowed: usize =
         std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
-    assert!(allowed > BURST, "net.core.somaxconn is {allowed}, too low for this test");
+    assert!(allowed > BURST, "net.core.somaxconn is {allowed}, too low for this test: raise it");
     let listener = Listeners::bind_public(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = listener.local_addr().unwrap();
     // If the queue is full, the system does not answer, and connecting takes a second or more.

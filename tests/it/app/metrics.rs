@@ -88,6 +88,7 @@ async fn metrics_for_an_incident_are_there(engine: Engine) {
     app.access_token(&client, &[]).await;
     app.access_token(&client, &[]).await;
     let secrets = format!("/v1/api-clients/{}/secrets", made["client_id"].as_str().unwrap());
+    // The clock starts on 2026-09-21, so one of these ends within 7 days, and two within 30.
     for ends in ["2026-09-27T00:00:00Z", "2026-10-20T00:00:00Z", "2027-10-20T00:00:00Z"] {
         admin.create(&secrets, &json!({"expires_at": ends})).await;
     }

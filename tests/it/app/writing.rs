@@ -72,6 +72,7 @@ async fn waiting_for_the_writer_is_not_a_failure_for_fifteen_seconds(engine: Eng
     let app = TestApp::start(engine).await;
     let ledger = &app.core.services.ledger;
     let mut session = app.database.session().await;
+    // As another process that writes and does not commit.
     session.begin().await;
     session.execute("UPDATE service_state SET change_seq = change_seq").await;
     ledger.beat().await.unwrap_err();

@@ -71,7 +71,7 @@ impl Source {
         self.module.iter().any(|name| name == "tests")
     }
 
-    /// A path from the root of the crate; `None` if it leads to another crate or to something in the same file.
+    /// The full path of what `path` names, from the root of the crate; `None` if that is in another crate or in the same file.
     fn target(&self, path: &Path) -> Option<Vec<String>> {
         let first = path.parts.first()?;
         let rest = |from: &[String], skipped: usize| {

@@ -57,7 +57,7 @@ async fn on_postgres_the_error_names_pg_dump() {
 }
 
 #[tokio::test]
-async fn a_copy_is_verified_on_request() {
+async fn a_copy_is_verified_on_request_and_damage_is_reported() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["products", "list"]).must_succeed();
     let ran = place.run(&["backup", "--verify", "whole.db"]).must_succeed();

@@ -43,6 +43,7 @@ async fn only_the_first_run_prints_a_secret(engine: Engine) {
 
 async fn of_several_runs_at_once_one_creates_the_client(engine: Engine) {
     let place = Place::with_issuer(engine);
+    // The schema and the master key are there already, so the runs compete only for what `bootstrap` itself creates.
     place.run(&["migrate"]).must_succeed();
     let key = "MINTMARK__KEYS__MASTER_KEY";
     let place = place.with(key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");

@@ -77,7 +77,7 @@ fn a_lost_database_is_noticed_because_its_master_key_is_there() {
     }
 }
 
-/// Otherwise SQLite would go on writing to the open file. If that was deleted, its data is lost when it is closed.
+/// SQLite itself would go on writing to the open file. If that file was deleted, its data is lost when it is closed.
 #[tokio::test]
 async fn a_database_that_is_moved_while_it_is_served_is_not_written_to() {
     let place = Place::with_issuer(Engine::Sqlite);

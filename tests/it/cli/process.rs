@@ -184,7 +184,7 @@ impl Ran {
     }
 }
 
-/// A process that has not ended. It is killed when this is dropped.
+/// A process that was started. It is killed when this is dropped.
 pub(super) struct Running {
     child: Child,
     pub(super) stdout: Lines,

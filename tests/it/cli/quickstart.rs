@@ -28,6 +28,7 @@ fn value_of<'a>(text: &'a str, name: &str) -> &'a str {
     line.split_whitespace().next().unwrap()
 }
 
+/// The URL at which the demo says that it serves.
 fn base(text: &str) -> String {
     let (_, rest) = text.split_once(" at ").unwrap();
     rest.split_once(',').unwrap().0.to_owned()

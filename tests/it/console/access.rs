@@ -178,6 +178,7 @@ async fn a_session_that_has_ended_leads_to_sign_in(engine: Engine) {
     furnish(&app).await;
     let browser = app.platform_admin().await;
     let form = new_client_form(&browser, "SAP").await;
+    // A session ends after 30 minutes without a request.
     app.clock.advance(31 * 60);
     assert_eq!(
         browser.get("/console/workspaces").await.location(),

@@ -18,7 +18,6 @@ async fn a_second_passkey_ends_other_sessions_and_renews_this_one(engine: Engine
     let app = named_app(engine).await;
     let browser = named_browser(&app);
     let mut first = Person::new(&app, "ada@example.com").await.set_up_passkey(&browser).await;
-    first.count = 2;
     let other = named_browser(&app);
     sign_in_with(&other, &mut first).await;
     let before = browser.cookie("mintmark").unwrap();
@@ -142,7 +141,7 @@ async fn recovery_codes_are_shown_until_they_are_stored(engine: Engine) {
     let other = Browser::new(&app);
     let csrf = ada.sign_in(&app, &other).await.must_be(200).form("/sign-out").value("csrf").to_owned();
     other.get(&shown.path).await.must_be(410);
-    // Nor does it end that they are shown.
+    // Nor can that browser erase them with *I have stored them*.
     let stored = other.submit(&shown.form("/stored").with("csrf", &csrf)).await.must_be(200);
     assert_eq!(stored.path, "/console/account");
     assert_eq!(browser.get(&shown.path).await.must_be(200).by_id("codes"), codes);

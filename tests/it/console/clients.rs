@@ -298,7 +298,7 @@ async fn of_two_requests_in_the_same_second_the_later_one_is_shown_if_that_is_kn
     assert_eq!(ask(&[("scope", "gst")]).await, 400);
     let line = browser.get(&address).await.must_be(200);
     assert!(line.html.contains("SAP called at 14:13"), "{}", line.html);
-    // This one is refused after that: the use of the secret may be its own.
+    // This one is refused after the client has authenticated, so the last use of the secret may be this request.
     assert_eq!(ask(&[("grant_type", "client_credentials"), ("scope", "tax")]).await, 400);
     let line = browser.get(&address).await.must_be(200);
     assert!(line.html.contains("Refused at 14:13"), "{}", line.html);

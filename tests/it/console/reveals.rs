@@ -66,7 +66,7 @@ async fn a_second_click_waits_for_a_first_request_that_hangs(engine: Engine) {
     let browser = app.platform_admin().await;
     let draft = browser.submit(&new_client_form(&browser, "SAP").await).await.must_be(200);
     let form = draft.form("/drafts/");
-    // The first waits for a transaction that does not end, and the second for the first.
+    // The first request waits for a transaction that does not end, and the second request waits for the first.
     let elsewhere = app.database.open().await;
     let mut blocking = elsewhere.begin().await.unwrap();
     blocking.lock_workspace(&Reach::Platform, "acme").await.unwrap().unwrap();
@@ -79,7 +79,7 @@ async fn a_second_click_waits_for_a_first_request_that_hangs(engine: Engine) {
         other.get(&waiting_page).await.must_be(200)
     });
     let Either::Right((page, _)) = select(both.as_mut(), looked_at).await else {
-        panic!("nobody is answered while the first request hangs");
+        panic!("both requests were answered, although the first should hang");
     };
     assert!(page.html.contains("Nothing is created twice."), "{}", page.html);
     blocking.rollback().await.unwrap();
@@ -165,7 +165,7 @@ async fn the_secret_is_erased_when_the_operator_has_stored_it(engine: Engine) {
     let browser = app.platform_admin().await;
     let shown = create(&browser, "SAP").await;
     let secret = shown.by_id("secret");
-    // Until the operator confirms that it is stored, the client's page links to it, in the same session only.
+    // Until the operator confirms that the secret is stored, the client's page links to it, but only in this session.
     let before = browser.get(&client_of(&shown)).await.must_be(200);
     assert!(before.says("The client secret was shown, and is not confirmed yet."), "{}", before.text());
     assert_eq!(before.link("Show it again"), shown.path);
@@ -243,6 +243,7 @@ async fn a_second_secret_is_created_once_and_the_first_can_be_deleted(engine: En
     assert!(shown.says("The other secrets stay valid for 1 hour."), "{}", shown.text());
     assert_ne!(shown.by_id("secret"), first.by_id("secret"));
     assert_eq!(browser.send(&form).await.location(), shown.path);
+    // Two secrets of this client, and that of the client that `bootstrap` made.
     assert_eq!(app.database.number("SELECT COUNT(*) FROM client_secrets").await, 3);
     let list = browser.get(&format!("{client}/secrets")).await.must_be(200);
     assert!(list.says("The new secret is not used yet; the old secret was never used."), "{}", list.text());
@@ -259,7 +260,7 @@ async fn a_second_secret_is_created_once_and_the_first_can_be_deleted(engine: En
         "{}",
         list.text()
     );
-    // *Delete* asks first. It warns only about deleting the last secret.
+    // *Delete* opens a page that asks first. The page warns only if the secret is the last one.
     let delete = browser
         .get(&list.link(&format!("Delete the secret ending in {}", &old.client_secret[49..])))
         .await

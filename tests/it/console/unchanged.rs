@@ -1,4 +1,5 @@
-//! Values that only the management API can set stay as they are when somebody saves the form that shows them.
+//! Values that only the management API can set stay as they are when somebody saves the form that shows them. Line ends that
+//! somebody types become line feeds.
 
 use mintmark::model::operator::Role;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ on_both_engines!(
 
 const TEXT: &str = "\n  Nightly run\r\nOwner: finance\rat night \n";
 
-/// The form of a page that is sent to `action`.
+/// The form on a page whose action is `action`.
 async fn form(browser: &Browser<'_>, page: &str, action: &str) -> HtmlForm {
     let page = browser.get(page).await.must_be(200);
     let form = page.forms().into_iter().find(|form| form.action == action);
@@ -90,7 +91,8 @@ async fn pairs_of_metadata_that_were_not_touched_stay(engine: Engine) {
     let shown = form(&root, &page, &page).await.value("metadata").replace("empty=", " owner = finance ");
     let now = change(&shown).await;
     assert_eq!(now, json!({"a=b": "c", "a": "b=c", " key ": " value ", "owner": "finance"}));
-    // One of two pairs that look the same, and another value for a pair that can be typed.
+    // Two of the pairs look the same in the form, as `a=b=c`. If that line is sent once, one of the two stays. The pair `owner`
+    // gets another value.
     let now = change("a=b=c\nowner=sales").await;
     assert_eq!(now.as_object().unwrap().len(), 2, "{now}");
     assert!(now["owner"] == "sales" && (now["a"] == "b=c" || now["a=b"] == "c"), "{now}");

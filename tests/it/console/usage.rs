@@ -1,5 +1,5 @@
-//! Usage and refusals in the console: the chart and its table, refused requests in plain words, the list, the live line, and
-//! when an old secret can be deleted.
+//! Usage and refusals in the console: the chart and its table, refused requests in plain words, the list of clients, the live
+//! line with the last call or refusal of a client, and when an old secret can be deleted.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -74,7 +74,7 @@ fn of_object(object: &Map<String, Value>) -> Vec<&'static str> {
         ),
         (
             object.contains_key("$ref") && object.contains_key("properties"),
-            "a reference has no members beside it: `x-only` narrows a reply",
+            "`$ref` may not have `properties` beside it: use `x-only` to narrow a reply",
         ),
         (
             alternatives.iter().any(is_list)
@@ -144,7 +144,7 @@ fn faults_of_requests<'a>(requests: impl Iterator<Item = (&'a str, &'a Value)>) 
             faults.push(format!("a request may not use anyOf, oneOf or allOf: {schema}"));
         }
         if media_type.ends_with("urlencoded") && schema.get("additionalProperties").is_some() {
-            faults.push(format!("a form has no members without a name: {schema}"));
+            faults.push(format!("a form may not have `additionalProperties`: {schema}"));
         }
     }
     faults

@@ -36,7 +36,7 @@ fn only_replies_that_openapi_yaml_names_pass_the_check() {
 }
 
 #[test]
-fn a_route_may_begin_or_end_with_the_path_of_the_issuer() {
+fn the_path_of_the_issuer_may_precede_a_route_or_follow_the_metadata_route() {
     let behind = "/.well-known/oauth-authorization-server/tenant";
     for (passing, route) in [
         (true, "/tenant/v1/products"),

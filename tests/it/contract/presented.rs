@@ -58,6 +58,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         }
         415 => replies.push(Reply::to(of_token("x").header("content-encoding", "gzip")).await),
         429 => {
+            // The throttle counts failures by client id, so each operation uses another unknown id.
             let nobody = Credentials { client_id: operation.id.clone(), ..world.erp.clone() };
             let failed = || Reply::to(request(&nobody).form(&[("token", "x")]));
             for _ in 0..FAILURES_BEFORE_429 {

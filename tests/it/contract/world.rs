@@ -36,7 +36,7 @@ fn text_of(value: &Value) -> String {
 /// The URL of the webhooks. No server listens there.
 pub(super) const HOOK: &str = "https://hooks.acme.example/mintmark";
 
-/// The app and its callers.
+/// The app, its callers, and the ids of its records.
 pub(super) struct World {
     pub(super) app: TestApp,
     /// The ids of one record of every kind.
@@ -49,6 +49,7 @@ pub(super) struct World {
     pub(super) powerless: String,
     /// The API client with these two tokens.
     pub(super) manager: Credentials,
+    /// How many names [`World::new_name`] has made.
     made: Cell<u32>,
 }
 

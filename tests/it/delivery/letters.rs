@@ -81,7 +81,7 @@ fn to_operator(name: &'static str, kind: MailKind, facts: Value) -> Letter {
     Letter { recipient: "arjun@acme.example", about_id: OPERATOR, ..letter }
 }
 
-/// Every kind, some in more than one form.
+/// A letter of every kind, and of some kinds more than one.
 #[expect(clippy::too_many_lines, reason = "a table with an entry for each mail")]
 pub(super) fn all() -> Vec<Letter> {
     let change = |old: Value, new: Value| json!({"old": old, "new": new});

@@ -137,7 +137,7 @@ fn without_a_console_mails_have_no_links_to_it() {
 }
 
 #[test]
-fn merged_mails_say_how_often() {
+fn merged_mails_say_how_often_and_when_something_happened() {
     let often = letters::all().into_iter().find(|letter| letter.occurrences == 3).unwrap();
     let message = often.render();
     let words = "This happened 3 times from 21 Sep 2026, 14:12:38 UTC to 21 Sep 2026, 14:13:20 UTC.";

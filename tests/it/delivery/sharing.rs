@@ -46,7 +46,7 @@ async fn a_mail_is_sent_as_soon_as_its_change_is_committed(engine: Engine) {
     let contact = json!(["fin@acme.example"]);
     admin.client("acme", json!({"products": ["gst"], "notification_emails": contact})).await;
     server.wait_for(1).await;
-    until("it is marked", async || states(&app).await == ["sent 1 250"]).await;
+    until("the mail is marked as sent", async || states(&app).await == ["sent 1 250"]).await;
     app.stop().await;
 }
 

@@ -47,7 +47,7 @@ async fn a_connection_with_a_late_head_is_closed_without_a_reply() {
 }
 
 #[tokio::test]
-async fn the_head_of_a_later_request_may_take_as_long_as_the_first() {
+async fn a_later_request_with_a_late_head_closes_the_connection_too() {
     // An idle connection stays open much longer than a head may take.
     let app = hasty().await;
     for before in [1, 2] {
@@ -110,6 +110,7 @@ async fn silent_handshakes_end_and_do_not_delay_others() {
     for _ in 0..600 {
         silent.push(Wire::to(&tls.app).await);
     }
+    // The request is answered before the silent handshakes end, which may take five seconds.
     let request = tls.http.get(format!("{}/healthz", tls.base)).timeout(Duration::from_secs(4));
     assert_eq!(Reply::to(request).await.status, 200);
     for wire in &mut silent {

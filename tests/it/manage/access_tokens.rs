@@ -163,7 +163,7 @@ async fn an_expiry_is_at_most_the_clients_and_within_every_cap(engine: Engine) {
     ] {
         broken(&post(&admin, path, json!({"token_expiry": expiry})).await, &[pointer]);
     }
-    // The limit is the client's own only if that is finite.
+    // The error names the lifetime of the client's tokens as the limit only if that lifetime is finite.
     for (path, seconds, limit) in [
         (&hour, 3601, "must be from 60 to 3600, the longest lifetime of the API client's tokens"),
         (&never, 31_536_001, "must be from 60 to 31536000"),

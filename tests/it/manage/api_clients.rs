@@ -283,7 +283,7 @@ fn to_owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&text| text.to_owned()).collect()
 }
 
-/// Every method on the paths of clients and secrets gets 404 from a manager of another workspace, as with an unknown id.
+/// A manager of another workspace gets 404 for every method on the paths of clients and secrets, as for an unknown id.
 async fn objects_of_another_workspace_are_not_found(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;

@@ -13,7 +13,7 @@ on_both_engines!(
     a_client_that_breaks_a_rule_stops_the_whole_batch,
     ids_that_are_out_of_reach_are_named,
     a_batch_that_revokes_too_many_tokens_is_refused,
-    a_batch_ends_many_tokens_beyond_a_number_itself,
+    a_batch_that_sets_a_limit_revokes_the_tokens_above_it_if_they_are_many,
     more_than_two_hundred_clients_are_refused,
     invalid_members_are_named,
     the_rules_of_access_are_those_of_a_single_change,
@@ -261,8 +261,9 @@ async fn a_batch_that_revokes_too_many_tokens_is_refused(engine: Engine) {
     app.stop().await;
 }
 
-/// As a single PATCH: more than 1,000 tokens beyond the number are revoked by the change, fewer by the next token.
-async fn a_batch_ends_many_tokens_beyond_a_number_itself(engine: Engine) {
+/// As with a single PATCH of `active_tokens`: if more than 1,000 tokens of a client are above the new limit, the change revokes
+/// them. Otherwise they are revoked when the client gets its next token.
+async fn a_batch_that_sets_a_limit_revokes_the_tokens_above_it_if_they_are_many(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, clients) = furnished(&app).await;
     let many = json!({"ids": ids(&clients), "patch": {"active_tokens": "many"}});
@@ -272,7 +273,7 @@ async fn a_batch_ends_many_tokens_beyond_a_number_itself(engine: Engine) {
     record(&app, &clients[2], "gst", 900).await;
     let live =
         || async { app.database.number("SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NULL").await };
-    // 8,999 and 1,005 are too many together; the 899 of the third client end with its next token.
+    // 8,999 and 1,005 are too many together. The 899 of the third client do not count: its next token revokes them.
     let mut body = json!({"ids": ids(&clients), "patch": {"active_tokens": 1}, "dry_run": true});
     let refused = post(&admin, &body).await;
     let detail = problem(&refused, 409, "conflict")["detail"].as_str().unwrap().to_owned();

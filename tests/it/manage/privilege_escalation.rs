@@ -12,7 +12,7 @@ on_both_engines!(
     changes_that_open_access_need_all_permissions_of_the_client,
     changes_that_do_not_open_access_need_no_further_permission,
     a_narrowed_token_cannot_regain_permissions_through_its_own_client,
-    permissions_cannot_be_gained_through_a_workspace,
+    a_manager_of_a_workspace_cannot_gain_permissions_through_its_clients,
     permissions_cannot_be_gained_through_a_batch,
     a_saved_reply_is_repeated_only_to_a_token_with_the_same_permissions,
 );
@@ -210,7 +210,7 @@ async fn a_narrowed_token_cannot_regain_permissions_through_its_own_client(engin
     app.stop().await;
 }
 
-async fn permissions_cannot_be_gained_through_a_workspace(engine: Engine) {
+async fn a_manager_of_a_workspace_cannot_gain_permissions_through_its_clients(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (_, full) = furnished(&app).await;
     let (manager, _) = full.client("acme", json!({"permissions": ["mintmark:manage"]})).await;

@@ -8,7 +8,7 @@ use crate::support::{Engine, MANAGEMENT_APART, TestApp, on_both_engines};
 
 on_both_engines!(
     unknown_paths_are_problems,
-    a_post_to_a_path_like_the_token_endpoint_names_it_and_the_root_leads_to_the_console,
+    a_post_to_a_wrong_token_path_gets_the_right_one_and_the_root_leads_to_the_console,
     other_methods_are_405_with_allow,
     head_is_get_without_a_body,
     an_issuer_with_a_path_is_served_with_and_without_the_path,
@@ -38,7 +38,7 @@ async fn unknown_paths_are_problems(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_post_to_a_path_like_the_token_endpoint_names_it_and_the_root_leads_to_the_console(engine: Engine) {
+async fn a_post_to_a_wrong_token_path_gets_the_right_one_and_the_root_leads_to_the_console(engine: Engine) {
     let with_path = "server.public_url = \"{base}/tenant\"";
     for (settings, prefixes) in [("", &[""][..]), (with_path, &["", "/tenant"])] {
         let app = TestApp::start_with(engine, settings).await;

@@ -400,6 +400,8 @@ async fn a_token_whose_state_cannot_be_read_gets_503(engine: Engine) {
         unavailable(&asked(&app, "", token).await);
         unavailable(&asked(&app, "?product=other", token).await);
     }
+    // After five seconds it is not known whether the keys are still current, so an invalid token gets 503 too. A request
+    // without a token needs no keys.
     app.clock.advance_millis(5001);
     unavailable(&asked(&app, "", &tokens[0]).await);
     unavailable(&asked(&app, "", "x").await);

@@ -1,5 +1,5 @@
 //! The published keys (RFC 7517, RFC 7638; `docs/conformance.md` K1–K4, O4): a new key is published before it replaces another,
-//! and each key for as long as a token that it signed may be valid, unless it is revoked. No key has a private member.
+//! and stays published for as long as a token that it signed may be valid, unless it is revoked. No key has a private member.
 
 use std::collections::HashSet;
 
@@ -279,11 +279,11 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
     // When the job has run, the old key no longer has its private key.
     jobs::housekeeping_once(&app.core.services).await;
     assert_eq!((shown(next).await, shown(old).await), by_time, "the stored phases are those that were shown");
-    let private = format!(
+    let without_private_key = format!(
         "SELECT COUNT(*) FROM signing_keys WHERE kid = {} AND sealed_private IS NULL",
         quoted(&before)
     );
-    assert_eq!(app.database.number(&private).await, 1);
+    assert_eq!(app.database.number(&without_private_key).await, 1);
     accepted(&app, &before).await;
     app.clock.advance(1);
     for replica in [&app, &other] {

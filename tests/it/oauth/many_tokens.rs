@@ -14,7 +14,7 @@ on_both_engines!(
     a_sixth_secret_is_refused_before_any_token_is_revoked,
     a_key_with_many_tokens_is_revoked_in_steps,
     a_change_from_many_to_a_number_ends_many_tokens_in_steps,
-    from_replace_to_a_number_ends_tokens_beyond_it_in_steps,
+    a_change_from_replace_to_a_number_ends_many_tokens_in_steps,
     a_workspace_with_many_clients_is_suspended_in_steps,
 );
 
@@ -132,7 +132,7 @@ async fn a_key_with_many_tokens_is_revoked_in_steps(engine: Engine) {
     let (one, list) = with_many_tokens(&app, &admin, "one").await;
     let other = client(&admin, json!({"token_expiry": {"mode": "never"}})).await;
     issued(&reply_as(&app, &other, GRANT).await);
-    // The only token of this client has just ended, so nothing of it is revoked.
+    // The only token of this client expired a minute ago, so it is not revoked, and the contact gets no mail.
     let contact = json!({"token_expiry": {"mode": "never"}, "notification_emails": ["it@acme.example"]});
     let ended = client(&admin, contact).await;
     issued(&reply_as(&app, &ended, GRANT).await);
@@ -172,8 +172,8 @@ async fn a_change_from_many_to_a_number_ends_many_tokens_in_steps(engine: Engine
     app.stop().await;
 }
 
-/// With a grace, any number of replaced tokens may be live.
-async fn from_replace_to_a_number_ends_tokens_beyond_it_in_steps(engine: Engine) {
+/// With a grace period, any number of replaced tokens may be live.
+async fn a_change_from_replace_to_a_number_ends_many_tokens_in_steps(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (client, _) = with_many_tokens(&app, &admin, "grace").await;

@@ -87,7 +87,8 @@ pub(super) fn stateless() -> Value {
     json!({"token_expiry": {"mode": "after", "seconds": 3600}})
 }
 
-/// Members of a client whose tokens are recorded and expire.
+/// Members of a client whose tokens expire and are recorded, since they are valid for longer than a day
+/// (`tokens.record_above_seconds`).
 pub(super) fn recorded() -> Value {
     json!({"token_expiry": {"mode": "after", "seconds": 86_401}})
 }

@@ -34,7 +34,7 @@ on_both_engines!(
     other_changes_revoke_nothing,
 );
 
-/// `status_lists.ttl_seconds`, and how long a verifier may accept a revoked token.
+/// `status_lists.ttl_seconds`, and for how many seconds a verifier may accept a revoked token.
 const TTL: i64 = 60;
 const LISTED_VALID: u8 = 0;
 const LISTED_INVALID: u8 = 1;
@@ -128,7 +128,7 @@ impl Case {
     }
 }
 
-/// The kinds of tokens.
+/// Members of a client with each kind of token.
 fn kinds() -> [Value; 3] {
     [stateless(), recorded(), never()]
 }

@@ -109,7 +109,7 @@ async fn unchanged_lists_come_from_memory(engine: Engine) {
     app.stop().await;
 }
 
-/// Only on PostgreSQL the statements can be recorded.
+/// Statements can be recorded only on PostgreSQL.
 #[tokio::test]
 async fn the_first_request_reads_a_list_once() {
     let app = TestApp::start(Engine::Postgres).await;

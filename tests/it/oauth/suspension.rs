@@ -12,7 +12,7 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 on_both_engines!(
     suspended_tokens_become_valid_again,
     a_token_is_valid_again_only_when_no_suspension_is_left,
-    a_token_revoked_in_the_meantime_stays_revoked,
+    a_token_that_is_revoked_while_suspended_stays_revoked,
     tokens_of_an_expired_client_are_valid_again_when_its_expiry_is_removed,
     disabling_and_enabling_a_client_changes_nothing_else,
 );
@@ -110,7 +110,7 @@ async fn a_token_is_valid_again_only_when_no_suspension_is_left(engine: Engine) 
     app.stop().await;
 }
 
-async fn a_token_revoked_in_the_meantime_stays_revoked(engine: Engine) {
+async fn a_token_that_is_revoked_while_suspended_stays_revoked(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, [(stateless, shared), (recorded, one)]) = holders(&app).await;
     let other = token_of(&app, &recorded).await;

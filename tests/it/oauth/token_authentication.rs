@@ -24,7 +24,7 @@ on_both_engines!(
     t12_malformed_credentials_get_the_reason,
     t13_other_schemes_do_not_authenticate,
     t24_failures_are_slowed_and_the_right_secret_is_not,
-    a_secret_of_wrong_form_costs_no_lookup,
+    credentials_of_wrong_form_cost_no_lookup,
 );
 
 /// Two token requests of a client: one authenticates by Basic, the other by form post.
@@ -188,6 +188,7 @@ async fn t07_a_client_id_alone_proves_nothing(engine: Engine) {
     app.stop().await;
 }
 
+/// The same id and secret in header and body count as one method, and are accepted (`token_success.rs`).
 async fn t08_two_methods_at_once_are_refused_even_if_correct(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
@@ -423,7 +424,7 @@ async fn t24_failures_are_slowed_and_the_right_secret_is_not(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_secret_of_wrong_form_costs_no_lookup(engine: Engine) {
+async fn credentials_of_wrong_form_cost_no_lookup(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     // Every client that is looked up is cached, even if it does not exist.

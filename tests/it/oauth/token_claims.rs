@@ -263,7 +263,7 @@ async fn a_token_is_signed_with_the_algorithm_of_its_client(engine: Engine) {
             accepted(&app, &token).await;
         }
     }
-    // The platform's algorithm is unchanged.
+    // The algorithm of clients without `signing_alg` is unchanged.
     let (client, _) = admin.client("platform", json!({"products": ["gst"]})).await;
     assert_eq!(token(&app, &client, "").await.header["alg"], "ES256");
     app.stop().await;

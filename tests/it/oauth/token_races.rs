@@ -1,8 +1,8 @@
-//! No token is issued to a client that may no longer get it (`docs/revocation.md`): if this changes between authentication and
-//! commit, the token is neither recorded nor returned.
+//! No token is issued to a client that may no longer get it (`docs/revocation.md`): if the client loses the right to the token
+//! between authentication and commit, the token is neither recorded nor returned.
 //!
-//! In these tests an open transaction makes the change. The request does not see the change when it authenticates, and has to
-//! wait for the transaction before it records the token.
+//! In most of these tests an open transaction makes the change. The request does not see the change when it authenticates, and
+//! has to wait for the transaction before it records the token.
 
 use std::sync::Arc;
 

@@ -128,7 +128,7 @@ async fn events_from_before_the_tree_are_its_first_entries(engine: Engine) {
     assert_eq!(found.findings(), [""; 0]);
     let log = &found.logs[0];
     let old = i64::try_from(OLD).unwrap() + recorded;
-    // The new events are about a client, 20 changes of it during the numbering, and one after it.
+    // There are 22 new events: a client was created, changed 20 times during the numbering, and once after it.
     assert_eq!((log.entries, log.imported, log.covered, found.waiting), (old + 22, old, old + 22, 0));
     let mut session = place.database.session().await;
     let first = "SELECT entry FROM audit_events WHERE seq = 0";
@@ -149,7 +149,7 @@ async fn a_checkpoint_is_signed_when_the_tree_has_grown(engine: Engine) {
     services.ledger.keep_audit_tree().await.unwrap();
     assert_eq!(note(&services).await, first, "the tree has not grown");
     erp(&services).await;
-    assert_eq!(note(&services).await, first, "nothing is signed in between");
+    assert_eq!(note(&services).await, first, "an event alone signs no checkpoint");
     // Another process signs nothing while the first one has the lease, which ends after 180 s.
     let other = place.services().await;
     other.ledger.keep_audit_tree().await.unwrap();

@@ -1,4 +1,4 @@
-//! A signing key is deleted while a token that it signed is being recorded.
+//! A signing key is deleted while a token that it signed is being recorded, or before the token is recorded.
 
 use mintmark::kernel::{Error, Precondition};
 use mintmark::model::client::ActiveTokens;

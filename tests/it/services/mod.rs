@@ -74,7 +74,7 @@ impl Place {
         self.database.open().await
     }
 
-    /// The workspace `acme` and the products `gst` and `e-invoicing`.
+    /// Adds the workspace `acme` and the products `gst` and `e-invoicing`.
     async fn furnish(&self) {
         let storage = self.storage().await;
         let mut tx = storage.begin().await.unwrap();

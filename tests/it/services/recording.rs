@@ -1,6 +1,6 @@
 //! Two processes that record tokens of one client at once, each in a transaction of its own: if a new token ends older ones,
-//! they take turns; otherwise they do not wait for each other. On SQLite a writer locks the whole database, so all of this is
-//! tested on PostgreSQL only.
+//! they take turns; otherwise they do not wait for each other. Also what a stop does with tokens that are not recorded yet. On
+//! SQLite a writer locks the whole database, so all of this is tested on PostgreSQL only.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -208,7 +208,7 @@ async fn missed_reminders_are_sent_late_and_of_several_only_the_nearest(engine: 
     expected.sort();
     let found = reminders(&place, &erp.client_id).await;
     assert_eq!(found, expected);
-    assert!(!found.iter().any(|(id, ..)| *id == none), "its secret had ended: {found:?}");
+    assert!(!found.iter().any(|(id, ..)| *id == none), "the secret had ended: {found:?}");
     // One mail for both, with the next end first.
     let sent = mails(&services, ".expiring").await;
     let facts = facts(&sent[0]);
@@ -351,6 +351,8 @@ async fn no_reminder_is_sent_for_a_token_that_was_renewed(engine: Engine) {
     .await;
     until(&place, &services, day(34) + 1).await;
     services.reminders.remind().await.unwrap();
+    // The client has requested `second`, which ends later than `first`. That does not renew `by hand`, which an operator
+    // generated.
     assert_eq!(
         reminders(&place, &erp.client_id).await,
         [("by hand".to_owned(), 7, 34), ("second".to_owned(), 7, 34)]

@@ -35,6 +35,7 @@ const A_DAY: usize = 5;
 const DENIED: usize = 2;
 /// Reminders a day: of the tokens that are valid for two days, a day before they end.
 const REMINDED: usize = A_DAY;
+/// A quarter of the year, in days.
 const SEASON: usize = 90;
 const YEAR: usize = 365;
 

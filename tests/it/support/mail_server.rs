@@ -40,7 +40,7 @@ pub(crate) enum Heard<'a> {
     Mail(&'a Received),
 }
 
-/// What the server does after that.
+/// What the server does when it has heard something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Does what a server usually does.

@@ -32,7 +32,7 @@ pub(crate) async fn outcome_after<T>(
     let mut later = std::pin::pin!(later);
     tokio::select! {
         biased;
-        _ = &mut later => panic!("it should have waited for the other transaction"),
+        _ = &mut later => panic!("`later` should have waited for the open transaction"),
         () = database.someone_waits() => {}
     }
     first.await;

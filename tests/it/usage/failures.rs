@@ -102,7 +102,7 @@ async fn a_thousand_failures_of_unknown_clients_are_kept(engine: Engine) {
     app.stop().await;
 }
 
-/// The client is not looked up then, so its id may be made up: such refusals are counted for few clients only.
+/// Such a text is refused before the client is looked up, so the feed names the client even if its id is made up.
 async fn a_text_that_is_not_a_client_secret_is_no_wrong_secret(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;

@@ -19,7 +19,7 @@ fn openapi_yaml_lists_all_reasons() {
     assert_eq!(listed, json!(Refusal::ALL.map(Refusal::as_str)));
 }
 
-/// A request that is refused for a reason, and the status of the reply.
+/// A request that is refused for a reason, the status of the reply, and what the feed must show of the request.
 struct Provoked {
     request: RequestBuilder,
     status: u16,

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::support::{Administrator, Engine, TestApp};
 use receiver::Receiver;
 
-/// The receivers of these tests are on this machine.
+/// Without this setting nothing is sent to this machine, where the receivers of these tests are.
 const ALLOWED: &str = "outbound.allow = [\"127.0.0.0/8\"]";
 
 /// An app that may send to this machine.

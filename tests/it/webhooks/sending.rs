@@ -13,14 +13,14 @@ use super::{deliveries, read, started, webhook, worker};
 use crate::support::{Credentials, Engine, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_request_is_signed_both_ways,
-    old_and_new_keys_sign_for_a_day,
+    a_request_is_signed_by_hmac_and_by_ed25519,
+    after_a_replacement_the_old_keys_sign_too_for_a_day,
     a_request_is_repeated_after_each_failing_status,
     a_webhook_that_answers_410_is_disabled,
     five_days_of_failures_disable_a_webhook,
-    a_success_during_a_request_that_fails_keeps_the_webhook,
+    a_success_during_a_request_that_fails_keeps_the_webhook_active,
     a_disabled_webhook_is_sent_nothing,
-    deliveries_that_are_given_up_are_mailed_once_a_day,
+    deliveries_that_are_given_up_are_reported_in_one_mail_a_day,
 );
 
 fn key(text: &Value, prefix: &str) -> Vec<u8> {
@@ -45,7 +45,7 @@ fn verified(got: &Got, keys: &Value) -> (usize, usize) {
     (v1, v1a)
 }
 
-async fn a_request_is_signed_both_ways(engine: Engine) {
+async fn a_request_is_signed_by_hmac_and_by_ed25519(engine: Engine) {
     let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(204)));
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -72,7 +72,7 @@ async fn a_request_is_signed_both_ways(engine: Engine) {
     app.stop().await;
 }
 
-async fn old_and_new_keys_sign_for_a_day(engine: Engine) {
+async fn after_a_replacement_the_old_keys_sign_too_for_a_day(engine: Engine) {
     let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(200)));
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
@@ -123,10 +123,10 @@ async fn a_request_is_repeated_after_each_failing_status(engine: Engine) {
         assert_eq!((queued.attempts, queued.last_status, queued.sent_at), (1, Some(status), None));
         assert!(queued.last_error.as_ref().unwrap().contains(error), "{queued:?}");
         let wait = queued.next_attempt_at - START;
-        // Up to a minute is added at random (`src/delivery/schedule.rs`).
+        // Up to a fifth of the delay, or up to a minute of a `Retry-After`, is added at random (`src/delivery/schedule.rs`).
         assert!((earliest..=earliest + 61).contains(&wait), "{status}: {wait}");
-        // The next attempt sends the same request, signed with its own time.
-        // A 200 is a success, even if its body is too large to be read.
+        // The next attempt sends the same id and body, signed with the time of that attempt. A 200 is a success, even if its
+        // body is too large to be read.
         receiver.answers(Reply::Status(200, "", "x".repeat(10_000_000)));
         app.clock.advance(wait);
         worker(&app).run_once().await.unwrap();
@@ -219,7 +219,7 @@ async fn five_days_of_failures_disable_a_webhook(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_success_during_a_request_that_fails_keeps_the_webhook(engine: Engine) {
+async fn a_success_during_a_request_that_fails_keeps_the_webhook_active(engine: Engine) {
     let (app, receiver, hook, client) = tried(engine, Reply::status(500)).await;
     let mut session = app.database.session().await;
     // Only the delivery that is created below is sent.
@@ -290,7 +290,7 @@ async fn a_slow_receiver_has_fifteen_seconds() {
     app.stop().await;
 }
 
-async fn deliveries_that_are_given_up_are_mailed_once_a_day(engine: Engine) {
+async fn deliveries_that_are_given_up_are_reported_in_one_mail_a_day(engine: Engine) {
     let (app, _receiver, _hook, client) = tried(engine, Reply::status(500)).await;
     app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
     app.operator("eve@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;
@@ -305,6 +305,7 @@ async fn deliveries_that_are_given_up_are_mailed_once_a_day(engine: Engine) {
         worker(&app).run_once().await.unwrap();
     }
     let given_up = "SELECT COUNT(*) FROM deliveries WHERE channel = 'webhook' AND dead_at IS NOT NULL";
+    // At least the one for the webhook itself and those for the three clients.
     assert!(app.database.number(given_up).await >= 4);
     let mails = "SELECT recipient || ' ' || COUNT(*) || ' ' || COUNT(DISTINCT unique_key) FROM deliveries
         WHERE kind = 'delivery.failed' GROUP BY recipient";

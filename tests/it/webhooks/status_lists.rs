@@ -32,7 +32,7 @@ async fn a_revocation_asks_to_read_the_list_again(engine: Engine) {
     assert_eq!(
         worker.run_once().await.unwrap(),
         0,
-        "it is not sent before every process has read the change"
+        "the event is not sent before every process has read the change"
     );
     app.clock.advance_millis(1);
     assert_eq!(worker.run_once().await.unwrap(), 1);
@@ -81,7 +81,7 @@ async fn changes_by_a_job_and_by_a_group_of_tokens_are_announced_too(engine: Eng
     for _ in 0..2 {
         app.access_token(&client, &[]).await;
     }
-    assert_eq!(count().await, 1, "the second token replaced the first, in the transaction of its group");
+    assert_eq!(count().await, 1, "the second token replaced the first in the transaction that recorded it");
     app.clock.advance(10);
     let path = format!("/v1/api-clients/{}", record["client_id"].as_str().unwrap());
     let end = json!({"expires_at": "2026-09-21T14:14:20Z"});

@@ -170,7 +170,7 @@ async fn a_token_whose_list_cannot_be_fetched_gets_503() {
 }
 
 #[tokio::test]
-async fn a_missing_product_is_forbidden_and_named() {
+async fn a_token_without_a_required_product_gets_403_with_its_scope() {
     let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
     let token = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
     let challenge = "Bearer error=\"insufficient_scope\", scope=\"vat\"".to_owned();

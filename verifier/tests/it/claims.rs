@@ -1,4 +1,4 @@
-//! The JSON of the claims: the order of the members, what is omitted, and that both forms agree.
+//! The JSON of the claims: the order of the members, what is omitted, and that the owned and the borrowed form agree.
 
 use mintmark_verifier::claims::{AccessTokenClaims, ClaimsRef, Confirmation, FAR_EXP, Status, StatusList};
 use std::sync::Arc;

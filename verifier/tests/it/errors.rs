@@ -1,4 +1,4 @@
-//! The errors as seen from outside: stable codes, the answer for each, and header values that follow the grammar.
+//! The errors as a caller sees them: stable codes, the answer for each, and header values that follow the grammar of RFC 6750.
 
 use mintmark_verifier::{Unavailable, VerifyError};
 use std::collections::HashSet;

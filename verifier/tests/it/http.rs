@@ -16,7 +16,7 @@ fn serve(respond: impl Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + S
     })
 }
 
-/// The same for a `respond` that takes the head of the request in lower case.
+/// Like [`serve`], for a `respond` that takes the head of the request in lower case.
 fn serve_heads(
     respond: impl Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + Send + 'static,
 ) -> String {

@@ -125,7 +125,7 @@ async fn a_withdrawn_key_is_dropped_at_max_age() {
 }
 
 #[tokio::test]
-async fn an_unreachable_issuer_fails_no_request_before_max_stale() {
+async fn while_the_issuer_is_unreachable_known_keys_are_used_until_max_stale() {
     let (issuer, clock, verifier) = set_up();
     let token = token_of(&keys().es256);
     verifier.verify(&token).await.unwrap();
@@ -341,7 +341,7 @@ async fn a_kid_may_have_128_characters() {
     let longest = TestKey::es256("k".repeat(128).leak());
     issuer.publish(&[&longest]);
     verifier.verify(&token_of(&longest)).await.unwrap();
-    // Other kids cannot belong to a key, so they cause no fetch.
+    // None of these kids can belong to a key, so they cause no fetch.
     clock.advance(60);
     for kid in ["k".repeat(129), "k".repeat(130), String::new(), "k k".to_owned()] {
         let header = with(longest.header(), "kid", json!(kid));

@@ -15,7 +15,7 @@ fn only_public_signature_keys_bound_to_an_algorithm_are_used() {
     let set = |key: &TestKey, name: &str, value: Value| with(key.jwk.clone(), name, value);
     let (x_short, y_long) = es.point()[1..].split_at(31);
     let (x_short, y_long) = (json!(b64(x_short)), json!(b64(y_long)));
-    let n = |key: &TestKey| base64url(key.jwk["n"].as_str().unwrap());
+    let n = |key: &TestKey| from_base64url(key.jwk["n"].as_str().unwrap());
     for (source, name, key, jwk) in [
         ("J5", "without alg", es, without(es.jwk.clone(), "alg")),
         ("RFC 7517 §4.2", "without use", es, without(es.jwk.clone(), "use")),
@@ -113,6 +113,6 @@ fn an_ambiguous_or_broken_set_is_refused_as_a_whole() {
     }
 }
 
-fn base64url(text: &str) -> Vec<u8> {
+fn from_base64url(text: &str) -> Vec<u8> {
     base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, text).unwrap()
 }

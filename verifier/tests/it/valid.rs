@@ -141,6 +141,7 @@ fn a_program_that_holds_the_keys_needs_no_fetch() {
     let set = KeySet::parse(json!({"keys": [key.jwk]}).to_string().as_bytes()).unwrap();
     let checks = Verifier::builder(ISSUER, AUDIENCE).checks().unwrap();
     assert!(checks.verify(&key.token(&good_claims()), &set, NOW).is_ok());
+    // An hour, and the default leeway of 5 s.
     assert_eq!(checks.verify(&key.token(&good_claims()), &set, NOW + 3605), Err(VerifyError::Expired));
     assert_eq!(checks.verify(&keys().eddsa.token(&good_claims()), &set, NOW), Err(VerifyError::UnknownKey));
 }

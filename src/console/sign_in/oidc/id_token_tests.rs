@@ -95,7 +95,7 @@ fn an_aud_of_another_service_is_refused() {
 }
 
 #[test]
-fn an_azp_of_another_service_is_refused() {
+fn a_wrong_azp_or_none_for_several_audiences_is_refused() {
     assert_eq!(judged(&with("azp", json!("other"))), Err(Refused::AuthorizedParty));
     assert!(judged(&with("azp", json!(CLIENT))).is_ok());
     let mut several = with("aud", json!([CLIENT, "other"]));
@@ -126,14 +126,14 @@ fn alg_none_and_other_unknown_algs_are_refused() {
 }
 
 #[test]
-fn alg_hs256_with_the_public_key_is_refused() {
+fn hmac_algs_are_refused_whatever_the_secret() {
     let signer = Signer::rsa();
     let jwk = signer.jwk("k1");
     let secrets = [
         jwk.to_string(),
         jwk["n"].as_str().unwrap().to_owned(),
         String::new(),
-        // The client secret.
+        // A client secret.
         "s3cret".to_owned(),
     ];
     let symmetric = json!({"kty": "oct", "kid": "k1", "k": encode("s3cret"), "alg": "HS256", "use": "sig"});
@@ -239,7 +239,7 @@ fn a_key_in_the_token_itself_does_not_count() {
 }
 
 #[test]
-fn tokens_that_are_not_id_tokens_are_refused() {
+fn malformed_tokens_and_other_types_of_tokens_are_refused() {
     let signer = Signer::es256();
     let keys = keys(&[signer.jwk("k1")]);
     for header in [

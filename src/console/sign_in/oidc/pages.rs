@@ -83,9 +83,7 @@ pub(super) fn lacking(door: &Door, name: &str, lacks: &str) -> Stop {
 pub(super) fn somebody_else(door: &Door, name: &str) -> Stop {
     Stop::forbidden(
         "That was another account",
-        format!(
-            "Your session goes on. Confirm with the account at {name} that belongs to it, or in another way."
-        ),
+        format!("Your session goes on. Confirm with your own account at {name}, or in another way."),
     )
     .then(door.base.clone(), "Back to the console")
 }

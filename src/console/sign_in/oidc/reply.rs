@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_needs_a_state_and_a_code_and_has_each_parameter_once() {
+    fn a_reply_with_a_missing_repeated_overlong_or_non_text_parameter_is_refused() {
         for query in [
             "",
             "code=c",

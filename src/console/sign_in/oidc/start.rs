@@ -15,7 +15,7 @@ use super::metadata::Metadata;
 use super::pages;
 use super::provider::{Provider, Providers};
 
-/// The query of a link.
+/// The query of a link that [`super::links`] makes. Its members say what the sign-in is for, and where it leads.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked {
     #[serde(default)]

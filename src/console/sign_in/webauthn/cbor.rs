@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_too_deep_or_of_unknown_length_is_refused() {
+    fn malformed_or_too_deep_cbor_is_refused() {
         for bytes in [
             &[][..],
             &[0x18],

@@ -30,6 +30,7 @@ fn check(method: &AuthType) {
     for cell in World::read().cells.values() {
         let reply = fetch_token(cell, &cell.client_secret, method.clone()).unwrap();
         assert_eq!(reply.scopes(), Some(&vec![Scope::new(cell.scope.clone())]));
+        // For a token that never expires, the reply says one year.
         let seconds = if cell.kind == "normal" { 3600 } else { 31_536_000 };
         assert_eq!(reply.expires_in(), Some(Duration::from_secs(seconds)));
     }

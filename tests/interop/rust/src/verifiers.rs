@@ -1,4 +1,4 @@
-//! The crate `jsonwebtoken`, with its own crypto backend, verifies tokens with its default options.
+//! The crate `jsonwebtoken`, with its crypto backend `rust_crypto`, verifies tokens with its default options.
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};

@@ -14,7 +14,7 @@ struct Request {
 
 #[test]
 fn webhook_is_verified_by_the_official_crate() {
-    // Only `test_webhooks.py` sets it. A run of the other tests has no request to verify.
+    // Only `test_webhooks.py` sets this variable. A run of the other tests has no request to verify.
     let Ok(request) = std::env::var("MINTMARK_WEBHOOK") else { return };
     let request: Request = serde_json::from_str(&request).unwrap();
     let mut headers = http::HeaderMap::new();

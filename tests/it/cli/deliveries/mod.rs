@@ -14,7 +14,7 @@ use super::process::{Place, text};
 use crate::support::{Answer, Engine, Heard, MailServer, Random, TestDatabase, until};
 use plan::{Kill, Plan, Then};
 
-/// How many mails are queued for each life of the server (from its start to its kill), and how many webhooks.
+/// How many mails, and as many webhooks, are queued for each life of the server (from its start to its kill).
 const A_LIFE: usize = 4;
 /// Fewer bytes than the shortest SMTP session with one mail.
 const SESSION_BYTES: usize = 700;

@@ -1,4 +1,5 @@
-//! Operators: invited by a link that is shown until it is stored, changed, disabled and deleted, each after a fresh sign-in.
+//! Operators: how they are invited, by a setup link that is shown until it is stored, and how they are changed, disabled and
+//! deleted. Each of these needs a fresh sign-in.
 
 use mintmark::kernel::Manager;
 use mintmark::model::operator::Role;
@@ -9,7 +10,7 @@ use crate::support::{Browser, Engine, HtmlForm, Page, TestApp, on_both_engines};
 
 on_both_engines!(
     an_operator_is_invited_by_a_link_that_is_shown_until_it_is_stored,
-    an_invitation_that_is_sent_again_invites_nobody_twice,
+    an_invitation_form_that_is_sent_again_invites_nobody_else,
     errors_are_shown_beside_their_fields,
     a_change_of_roles_ends_the_sessions,
     a_workspace_has_one_row_in_the_form,
@@ -79,12 +80,13 @@ async fn an_operator_is_invited_by_a_link_that_is_shown_until_it_is_stored(engin
     assert!(!stored.contains(&token_of(&shown)), "the link is not in the database");
 }
 
-async fn an_invitation_that_is_sent_again_invites_nobody_twice(engine: Engine) {
+async fn an_invitation_form_that_is_sent_again_invites_nobody_else(engine: Engine) {
     let app = furnished(engine).await;
     let root = app.platform_admin().await;
     let form = invitation(&root).await;
     let first = root.send(&form).await.location();
     assert_eq!(root.send(&form).await.location(), first);
+    // The form has the same nonce, so with another name and address it creates nothing either.
     assert_eq!(
         root.send(&form.with("name", "Bob").with("email", "bob@acme.example")).await.location(),
         first
@@ -115,7 +117,7 @@ async fn errors_are_shown_beside_their_fields(engine: Engine) {
         assert!(error_at(&page, at).contains(words), "{field}: {}", page.text());
     }
     assert_eq!(app.database.number("SELECT COUNT(*) FROM operators").await, 1);
-    // The same when an operator is changed.
+    // The form that changes an operator shows errors in the same way.
     app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
     let here = address(&root, "ann").await;
     let form = form_at(&root.get(&here).await.must_be(200), &here);
@@ -164,7 +166,7 @@ async fn a_workspace_has_one_row_in_the_form(engine: Engine) {
     for id in ["a7", "other"] {
         assert_eq!(page.html.matches(&format!("value=\"workspace_viewer:{id}\"")).count(), 1, "{id}");
     }
-    // Who is viewer and administrator of a workspace stays both, until another role is selected there.
+    // An operator who is both viewer and administrator of a workspace stays both, until another role is selected in its row.
     let form = form_at(&page, &here);
     assert!(root.send(&form).await.location().ends_with("?done=unchanged"));
     let roles: Vec<_> = form.fields.iter().filter(|(name, _)| name == "role").cloned().collect();
@@ -267,7 +269,7 @@ async fn an_operator_who_lacks_a_second_factor_is_shown_as_unable_to_sign_in(eng
     root.send(&invitation(&root).await).await.must_be(303);
     let list = root.get("/console/operators").await.must_be(200);
     assert!(list.says("Invited has not used the setup link yet"), "{}", list.text());
-    // A password from the time when no second factor was required.
+    // Ann has a password that was set when no second factor was required.
     let password =
         "UPDATE operators SET password_hash = 'x', password_set_at = 1 WHERE email_key = 'ann@acme.example'";
     app.database.execute(password).await;
@@ -288,6 +290,7 @@ async fn operators_are_changed_only_after_a_fresh_sign_in(engine: Engine) {
     let here = address(&root, "ann").await;
     let page = root.get(&here).await.must_be(200);
     let invitation = invitation(&root).await.with("email", "new@acme.example");
+    // A sign-in is fresh for five minutes.
     app.clock.advance(301);
     root.get("/console/operators").await.must_be(200);
     for path in [NEW, &here, &format!("{here}/delete")] {

@@ -11,7 +11,7 @@ on_both_engines!(
     errors_are_shown_beside_their_fields,
     a_granted_product_cannot_be_deleted,
     two_changes_of_a_product_do_not_overwrite_each_other,
-    a_workspace_sees_what_it_may_grant,
+    administrators_of_a_workspace_see_only_the_products_that_it_may_grant,
 );
 
 async fn a_product_is_created_changed_and_deleted(engine: Engine) {
@@ -128,7 +128,7 @@ async fn two_changes_of_a_product_do_not_overwrite_each_other(engine: Engine) {
     assert!(root.get("/console/products").await.says("First"));
 }
 
-async fn a_workspace_sees_what_it_may_grant(engine: Engine) {
+async fn administrators_of_a_workspace_see_only_the_products_that_it_may_grant(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({"name": "GST"})).await;

@@ -9,7 +9,7 @@ use super::{fill, form_at};
 use crate::support::{Administrator, Browser, Engine, Page, TestApp, on_both_engines};
 
 on_both_engines!(
-    each_time_a_secret_is_shown_is_an_event,
+    an_event_is_recorded_each_time_a_secret_is_shown,
     a_secret_that_is_not_shown_leaves_no_event,
     tokens_webhook_keys_and_setup_links_leave_events_too,
     a_secret_is_not_shown_if_the_event_cannot_be_recorded,
@@ -39,7 +39,7 @@ async fn operator_id(app: &TestApp, email: &str) -> String {
     app.database.session().await.texts(&id).await.remove(0)
 }
 
-async fn each_time_a_secret_is_shown_is_an_event(engine: Engine) {
+async fn an_event_is_recorded_each_time_a_secret_is_shown(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let hook = json!({"url": "https://hooks.example/", "events": ["secret.*"]});
@@ -156,7 +156,7 @@ async fn tokens_webhook_keys_and_setup_links_leave_events_too(engine: Engine) {
         assert_eq!([&event["workspace_id"], &event["client_id"], &event["target"]], of, "{what}");
     }
     assert_eq!(events.len(), 6);
-    // After they are confirmed, they are not shown, and there are no more events.
+    // The keys and the link are not shown after the operator has confirmed them, and there are no more events.
     for (page, stored) in [(&keys, "/stored"), (&link, "/stored")] {
         root.submit(&page.form(stored)).await.must_be(200);
         root.get(&page.path).await.must_be(410);

@@ -84,6 +84,7 @@ async fn keys_are_changed_only_after_a_fresh_sign_in(engine: Engine) {
     let delete = delete.split("href=\"").find(|href| href.contains("/delete")).unwrap();
     let delete = delete.split('"').next().unwrap();
     let deletion = form_at(&root.get(delete).await.must_be(200), delete).with("revoke", "yes");
+    // A sign-in is fresh for five minutes.
     app.clock.advance(301);
     root.get("/console/signing-keys").await.must_be(200);
     for path in [NEW, delete] {

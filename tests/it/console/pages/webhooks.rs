@@ -1,5 +1,5 @@
-//! Webhooks: created by administrators of a workspace, with a secret that is shown until it is stored; tested; and
-//! deliveries sent again.
+//! Webhooks: how administrators of a workspace create them, with a secret that is shown until it is stored, and how they test,
+//! change, disable and delete them, replace their keys and send deliveries again.
 
 use mintmark::kernel::Manager;
 use mintmark::ledger::AuditFilter;
@@ -21,7 +21,7 @@ on_both_engines!(
 
 const LIST: &str = "/console/webhooks?workspace_id=acme";
 const NEW: &str = "/console/webhooks/new?workspace_id=acme";
-// Nobody listens there.
+// Nothing listens on this port, so deliveries fail.
 const URL: &str = "http://127.0.0.1:9/in";
 
 async fn furnished(engine: Engine) -> TestApp {

@@ -124,6 +124,7 @@ async fn deleting_a_workspace_needs_its_id_typed_and_a_fresh_sign_in(engine: Eng
         let page = root.send(&form.clone().with("typed", typed)).await.must_be(422);
         assert!(error_at(&page, "typed").contains("Type acme"), "{}", page.text());
     }
+    // A sign-in is fresh for five minutes.
     app.clock.advance(301);
     let again = "/console/sign-in/again?next=%2Fconsole%2Fworkspaces%2Facme%2Fdelete";
     assert_eq!(root.get(here).await.location(), again);

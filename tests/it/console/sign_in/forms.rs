@@ -19,7 +19,8 @@ async fn a_form_is_accepted_only_in_its_own_session(engine: Engine) {
     ada.sign_in(&app, &other).await.must_be(200);
     let form = browser.get("/console/account").await.must_be(200).form("/sessions/end-others");
     let here = browser.origin().to_owned();
-    // From another site, with the cookie of the session and even with its CSRF token.
+    // If the headers name another origin or none, or contradict each other, a form is refused even with the session cookie and
+    // its CSRF token.
     for headers in [
         &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")][..],
         &[("origin", "https://evil.example")],
@@ -53,7 +54,7 @@ async fn a_form_before_sign_in_is_accepted_only_from_its_own_browser(engine: Eng
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &Browser::new(&app)).await;
     let (attacker, victim) = (Browser::new(&app), Browser::new(&app));
     let password = super::super::person::PASSWORD;
-    // Signing a victim in as the attacker: the form was made for another browser.
+    // An attacker makes the victim's browser send the attacker's form, to sign the victim in to Ada's account.
     let form = password_form(&attacker.get("/console/sign-in").await);
     let form = form.with("email", &ada.email).with("password", password);
     victim.send(&form).await.must_be(403);

@@ -46,6 +46,7 @@ async fn nobody_learns_which_addresses_have_accounts(engine: Engine) {
     let browser = named_browser(&app);
     let sign_in = browser.get("/console/sign-in").await;
     let mut pages = Vec::new();
+    // All addresses have the same length, since `Content-Length` is compared too.
     for (email, password) in [
         ("nobod@example.com", "some other password"),
         (ada.email.as_str(), "some other password"),
@@ -82,7 +83,7 @@ async fn a_missing_value_is_reported_beside_its_field(engine: Engine) {
     assert!(
         page.html.contains("autocomplete=\"current-password\" autocapitalize=\"off\" spellcheck=\"false\"")
     );
-    assert!(page.says("mintmark operators setup-link"), "the page says what to do without a way in");
+    assert!(page.says("mintmark operators setup-link"), "the page names the command that helps");
 }
 
 async fn after_sign_in_the_browser_stays_in_the_console(engine: Engine) {

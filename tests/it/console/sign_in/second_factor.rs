@@ -57,7 +57,8 @@ async fn a_wrong_code_may_be_corrected(engine: Engine) {
     let page = browser.send(&page.form("/code").with("code", "12 34")).await.must_be(422);
     let page = browser.submit(&page.form("/code").with("code", &ada.code(&app))).await.must_be(200);
     assert_eq!(page.path, "/console/account");
-    // Five codes may be tried without waiting, right or wrong: two above and three here. Then there is one try a minute.
+    // Five codes may be tried without waiting, right or wrong: two above (a form without a code does not count) and three here.
+    // Then there is one try a minute.
     let browser = Browser::new(&app);
     let page = ada.send_password(&browser, PASSWORD).await;
     let mut page = browser.follow(page).await.must_be(200);
@@ -71,13 +72,13 @@ async fn a_wrong_code_may_be_corrected(engine: Engine) {
 async fn the_step_between_password_and_code_expires(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &Browser::new(&app)).await;
-    // Without a password before it there is no page for a code.
+    // Before a password there is no page for a code.
     let stranger = Browser::new(&app);
     assert_eq!(stranger.get("/console/sign-in/code").await.location(), "/console/sign-in");
     let browser = Browser::new(&app);
     let page = ada.send_password(&browser, PASSWORD).await;
     let page = browser.follow(page).await.must_be(200);
-    // The step belongs to the browser that proved the password.
+    // A code is accepted only from the browser that sent the password.
     let page_of_stranger = stranger.get("/console/sign-in").await;
     let mut form = password_form(&page_of_stranger).with("code", &ada.code(&app));
     "/console/sign-in/code".clone_into(&mut form.action);

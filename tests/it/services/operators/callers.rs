@@ -94,7 +94,7 @@ async fn a_suspended_or_deleted_workspace_and_a_disabled_operator_are_refused(en
     assert!(matches!(refused, Err(Error::NotFound("operator"))), "{refused:?}");
 }
 
-/// An API client of `acme` and one of `other`, each with a generated token.
+/// The ids of an API client of `acme` (`own`) and of one of `other` (`foreign`), of their secrets, and of a token of `foreign`.
 struct Objects {
     own: String,
     own_secret: String,
@@ -121,7 +121,7 @@ impl Objects {
     }
 }
 
-/// What each use case answers to a caller, as text.
+/// What the services answer to a caller, as text: one entry for each call.
 async fn seen(services: &Services, at: &Objects, caller: &Caller) -> Vec<(&'static str, String)> {
     let (clients, tokens, tenants) = (&services.clients, &services.tokens, &services.tenants);
     let (page, any) = (&Page { count: true, ..Page::first(50) }, &Precondition::None);
@@ -231,7 +231,8 @@ async fn an_operator_sees_what_a_client_with_the_same_permissions_sees(engine: E
         let (as_operator, as_client) = (seen(&services, &at, caller).await, seen(&services, &at, like).await);
         assert!(as_operator.len() > 10, "{as_operator:?}");
         assert_eq!(as_operator, as_client, "{:?}", caller.permissions);
-        // No answer shows an object of another workspace. An id that does not exist gets the same answer.
+        // No answer shows an object of another workspace. The id of another workspace gets the same answer as an id that no
+        // workspace has.
         if caller.reach == acme() {
             let text = format!("{as_operator:?}");
             let of_other = [

@@ -55,7 +55,7 @@ async fn an_operator_is_created_and_their_roles_follow_the_claims(engine: Engine
         operators.operator_of_claims(&claims("s", "a@acme.example", &second), &here()).await.unwrap();
     assert!(matches!(raised, ClaimsCheck::SignedIn(by) if by.operator_id() == id));
     assert_eq!(operators.operator(&admin(), &id).await.unwrap().roles, [Role::PlatformAdmin]);
-    assert!(operators.session(&session.cookie).await.unwrap().is_none(), "other roles end sessions");
+    assert!(operators.session(&session.cookie).await.unwrap().is_none(), "a change of roles ends sessions");
     let change = OperatorChange { roles: Member::Value(acme_admin()), ..OperatorChange::default() };
     let refused = operators.change_operator(&admin(), &id, &Precondition::None, &change).await;
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
@@ -145,7 +145,7 @@ async fn only_the_provider_that_created_an_operator_sets_their_roles(engine: Eng
         assert_eq!(same.operator_id(), first.operator_id());
         assert_eq!((kept, &set_by), (vec![Role::WorkspaceViewer("acme".to_owned())], &source));
     }
-    // The provider is the same if the settings name it differently.
+    // The account is found by its issuer and subject, so its claims set the roles even after the settings rename the provider.
     let renamed = Claims { provider: "sso", ..claims("s", "a@acme.example", &platform) };
     assert_eq!(sign_in(&renamed).await.1, [Role::PlatformAdmin]);
 }

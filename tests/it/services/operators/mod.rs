@@ -29,7 +29,7 @@ use crate::support::Engine;
 
 const PASSWORD: &str = "correct horse battery";
 
-/// A request from somewhere in the network 203.0.113.0/24.
+/// A request from an address in the network 203.0.113.0/24.
 fn here() -> Source {
     from("203.0.113.7")
 }
@@ -82,7 +82,7 @@ async fn signed_in(services: &Services, email: &str, roles: Vec<Role>, id: u8) -
     services.operators.start_session(&signed_in, &here()).await.unwrap().unwrap()
 }
 
-/// The key of an authenticator app that is not set up yet. The console makes it (`tests/it/console/sign_in`).
+/// The key of an authenticator app that is not set up yet, as the console makes it (`src/console/sign_in/totp.rs`).
 fn new_app() -> TotpSecret {
     TotpSecret::from_bytes(&[7; 20])
 }

@@ -28,11 +28,11 @@ async fn a_session_ends_when_it_is_not_used(engine: Engine) {
     let new = signed_in(&services, "a@acme.example", acme_admin(), 1).await;
     assert!(!format!("{new:?}").contains(new.cookie.as_str()));
     assert_eq!(new.cookie.len(), 43);
-    // A use is noted if the noted one is at least a minute old.
-    for (seconds, noted) in [(59, 0), (1, 60), (1_799, 1_859)] {
+    // A use is stored if the use stored before is at least a minute old.
+    for (seconds, stored) in [(59, 0), (1, 60), (1_799, 1_859)] {
         place.clock.advance(seconds);
         let session = operators.session(&new.cookie).await.unwrap().unwrap();
-        assert_eq!(session.last_used_at - START, noted);
+        assert_eq!(session.last_used_at - START, stored);
         assert_eq!(session.session_id, new.session.session_id);
     }
     place.clock.advance(1_800);

@@ -27,7 +27,7 @@ on_both_engines!(
     labels_are_found_by_any_part_of_them,
     the_first_manager_is_the_oldest,
     the_ids_of_all_clients_are_listed,
-    the_slot_and_the_mode_of_active_tokens_are_changed_too,
+    a_change_of_a_client_stores_its_slot_and_active_tokens,
     clients_are_found_by_workspace_and_workspaces_by_client_or_outdated_slots,
     clients_that_may_have_tokens_of_an_algorithm_are_listed,
     expired_clients_are_listed_until_their_slots_are_suspended,
@@ -286,7 +286,7 @@ async fn the_ids_of_all_clients_are_listed(engine: Engine) {
     assert_eq!(storage.client_ids().await.unwrap(), ["cl_1", "cl_B", "cl_a"]);
 }
 
-async fn the_slot_and_the_mode_of_active_tokens_are_changed_too(engine: Engine) {
+async fn a_change_of_a_client_stores_its_slot_and_active_tokens(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for changed in [
         ApiClient {

@@ -110,8 +110,9 @@ async fn beyond_a_thousand_mails_only_the_count_of_a_summary_rises(engine: Engin
         (from..from + count).map(|n| mail(&format!("m{n:05}"), "cl_1", MailKind::ClientUpdated)).collect()
     };
     change!(storage, tx => tx.enqueue(&many(0, 998)));
-    // Changes of a client with three contacts, one of whom still gets a mail about the first. Each counts once.
     change!(storage, tx => tx.enqueue(&many(998, 1)));
+    // There is room for one more mail. Each of the next 38 changes has three mails, so two mails of the first change and all of
+    // the others go into the summary, which counts each change once.
     for change in 0..38 {
         change!(storage, tx => tx.enqueue(&many(999 + 3 * change, 3)));
     }

@@ -37,6 +37,7 @@ async fn connections_timings_and_the_last_backup_are_reported(engine: Engine) {
     let counts = || storage.timings().all().map(|(_, times)| times.counted().count);
     let before = counts();
     storage.begin().await.unwrap().commit().await.unwrap();
+    // One more transaction has begun and was committed; there was no poll.
     assert_eq!(counts(), [before[0] + 1, before[1] + 1, before[2]]);
     assert_eq!(storage.last_backup(), None);
     if engine == Engine::Sqlite {

@@ -13,7 +13,7 @@ on_both_engines!(
     an_event_is_stored_with_all_members,
     events_come_newest_first_in_pages,
     the_oldest_entries_are_deleted_in_batches,
-    events_are_numbered_in_the_order_of_their_commits,
+    events_of_a_commit_are_numbered_in_order_and_a_rollback_leaves_no_gap,
     the_trail_is_filtered,
     a_reach_ends_at_its_workspace,
 );
@@ -97,7 +97,7 @@ fn entry(event: &AuditEvent) -> Entry {
     Entry { text: entry_text(event, [7; 16], false), leaf: [7; 32] }
 }
 
-async fn events_are_numbered_in_the_order_of_their_commits(engine: Engine) {
+async fn events_of_a_commit_are_numbered_in_order_and_a_rollback_leaves_no_gap(engine: Engine) {
     let (_database, storage) = trail(engine).await;
     let mut tx = storage.begin().await.unwrap();
     assert_eq!(tx.lock_audit_tree().await.unwrap().opened_at, None);

@@ -6,11 +6,11 @@ use crate::storage::samples::{NOW, product, stocked};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_heartbeat_raises_no_counter_and_keeps_the_last_instant,
+    a_heartbeat_does_not_raise_the_change_counter_and_keeps_the_last_instant,
     a_failed_write_is_counted_and_reported_until_a_write_succeeds
 );
 
-async fn a_heartbeat_raises_no_counter_and_keeps_the_last_instant(engine: Engine) {
+async fn a_heartbeat_does_not_raise_the_change_counter_and_keeps_the_last_instant(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let (seq, committed) = (storage.change_seq().await.unwrap(), storage.writes().committed());
     for (beat, kept) in

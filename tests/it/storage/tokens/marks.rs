@@ -18,7 +18,7 @@ async fn every_slot_except_those_of_live_tokens_is_revoked(engine: Engine) {
         RecordedToken { slot: Some(living), ..token("living") },
         RecordedToken { slot: Some(suspended), expires_at: None, ..token("suspended") },
         RecordedToken { slot: Some(dead), revoked_at: Some(NOW), ..token("revoked") },
-        RecordedToken { slot: None, ..token("of old") },
+        RecordedToken { slot: None, ..token("without a slot") },
     ] {
         change!(storage, tx => tx.insert_recorded_token(&recorded));
     }

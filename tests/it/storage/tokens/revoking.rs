@@ -102,8 +102,8 @@ async fn tokens_are_revoked_by_their_scopes(engine: Engine) {
         tx.count_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
     let all =
         change!(storage, tx => tx.revoke_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
-    // A token that ended less than 120 seconds ago (`CLOCKS_DIFFER`) may be live by the clock of another server. So it is
-    // revoked too, but not counted.
+    // A token that ended less than 120 seconds ago (`CLOCKS_DIFFER`) may be live by the clock of another server. So `ended` and
+    // `replaced` are revoked too, but not counted.
     assert_eq!(counted + 2, i64::try_from(all.len()).unwrap());
     let expected = ["alone", "ended", "first", "last", "never expires", "replaced", "soon replaced"];
     assert_eq!(sorted(all), expected.map(|jti| revoked(jti, !matches!(jti, "ended" | "replaced"))));

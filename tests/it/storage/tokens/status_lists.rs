@@ -79,6 +79,7 @@ async fn leases_follow_one_another(engine: Engine) {
     // The order of the slots follows the seed of the list, not the seed of a later request.
     let again = change!(storage, tx => tx.lease_slots(ListKind::Expiring, 20, [7; 16], NOW + 9));
     assert_eq!(again, Lease::new(1, SEED, 10, 30));
+    // A lease has at least one slot.
     assert_eq!(lease(&storage, ListKind::Expiring, 0).await, Lease::new(1, SEED, 30, 31));
     // Slots of a transaction that was rolled back are leased again.
     let mut tx = storage.begin().await.unwrap();
@@ -181,9 +182,9 @@ async fn marks_of_two_processes_lose_nothing(engine: Engine) {
     let (database, storage) = fresh(engine).await;
     let other = database.open().await;
     lease(&storage, ListKind::Expiring, 1).await;
-    // Slots that share bytes, marked by two processes in turn. Some are in a part that does not exist yet.
+    // Two processes mark slots that share bytes. Half of the slots are in part 0, the others in part 10; neither is stored yet.
     let marking = (0..40).map(async |turn: u32| {
-        let slots = [at(1, turn), at(1, 100 * SLOTS_PER_PART / 10 + turn)];
+        let slots = [at(1, turn), at(1, 10 * SLOTS_PER_PART + turn)];
         mark([&storage, &other][turn as usize % 2], &slots, Mark::Revoke).await
     });
     assert!(join_all(marking).await.iter().all(|changed| *changed == [1]));

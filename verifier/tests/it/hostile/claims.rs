@@ -72,8 +72,8 @@ fn times() -> Vec<Row> {
     ]
 }
 
-/// A token that never expires says so, and is accepted only by a verifier that allows such tokens. Its two forms are
-/// `far` and `omit`, which are the values of the setting `tokens.never_expires.exp`.
+/// A token that never expires has the claim `never_expires`, and is accepted only by a verifier that allows such tokens. Its
+/// two forms are `far` and `omit`, which are the values of the setting `tokens.never_expires.exp`.
 fn never_expiring() -> Vec<Row> {
     let never = |claims: Value| with(claims, "never_expires", json!(true));
     let jwt = with(key().header(), "typ", json!("JWT"));
@@ -105,7 +105,7 @@ fn never_expiring() -> Vec<Row> {
     rows
 }
 
-/// Issuer, audience and subject.
+/// Issuer, audience, subject, and ids that are empty.
 fn parties() -> Vec<Row> {
     let mut rows = Vec::new();
     let upper = ISSUER.to_uppercase();
@@ -160,7 +160,7 @@ fn parties() -> Vec<Row> {
     rows
 }
 
-/// Required claims with their types.
+/// Claims that are missing or of the wrong type, and `products` without the required one.
 fn shapes() -> Vec<Row> {
     let mut rows = Vec::new();
     for name in ["iss", "sub", "client_id", "aud", "iat", "jti", "scope", "workspace_id", "products"] {
@@ -204,7 +204,8 @@ fn shapes() -> Vec<Row> {
     rows
 }
 
-/// A list that is not below `ISSUER/oauth2/status-lists/` is not fetched, even if the issuer itself signed the token.
+/// A list that is not below `ISSUER/oauth2/status-lists/` is not fetched, even if the issuer itself signed the token. A token
+/// without `status`, or with an index beyond the end of its list, is refused too.
 fn places() -> Vec<Row> {
     let elsewhere = VerifyError::InvalidClaims("its status list is not one of the issuer's");
     let place = |idx: u64, uri: &str| claim("status", json!({"status_list": {"idx": idx, "uri": uri}}));
@@ -247,7 +248,7 @@ fn places() -> Vec<Row> {
     rows
 }
 
-/// A bound token is refused by a service that does not check its proof.
+/// A bound token is refused by a service that does not check its proof, and a malformed `cnf` by every service.
 fn bindings() -> Vec<Row> {
     let proof = [json!({"x5t#S256": "t"}), json!({"jkt": "k"}), json!({"jwk": {}}), json!({})];
     let mistyped = [json!(null), json!("t"), json!(["t", "k"]), json!({"jkt": 1}), json!({"x5t#S256": []})];

@@ -61,7 +61,7 @@ fn base64url() -> Vec<Row> {
         ("three characters more", format!("{good}AAA")),
         ("a stray bit in the last character", slop),
         ("a non-ASCII letter", format!("{good}é")),
-        ("Bearer before it", format!("Bearer {good}")),
+        ("Bearer before the token", format!("Bearer {good}")),
         ("the alphabet of plain base64", format!("{header}.{payload}.{standard}")),
     ]
     .into_iter()
@@ -87,7 +87,7 @@ fn payloads() -> Vec<Row> {
         ("half a surrogate pair", good.replace("j1", r"\ud800").into()),
         ("a control character", good.replace("j1", "j\n1").into()),
         ("a byte order mark", [b"\xef\xbb\xbf", good.as_bytes()].concat()),
-        ("text after it", format!("{good} x").into()),
+        ("text after the object", format!("{good} x").into()),
         ("two objects", format!("{good}{good}").into()),
         ("nothing", Vec::new()),
         ("a comment", format!("{good}/* */").into()),

@@ -191,9 +191,9 @@ fn key_ids() -> Vec<Row> {
         sign(&jwk),
         VerifyError::BadSignature,
     ));
-    rows.push(row("CVE-2026-27962", "the same without a kid", sign(&without(jwk.clone(), "kid")), no_kid));
+    rows.push(row("CVE-2026-27962", "the same jwk, but no kid", sign(&without(jwk.clone(), "kid")), no_kid));
     let named = with(jwk, "kid", json!("foreign"));
-    rows.push(row("CVE-2026-27962", "the same by its own kid", sign(&named), VerifyError::UnknownKey));
+    rows.push(row("CVE-2026-27962", "the same jwk, unknown kid", sign(&named), VerifyError::UnknownKey));
     for (member, value) in [
         ("jku", json!("https://evil.example/jwks.json")),
         ("x5u", json!("https://evil.example/cert.pem")),

@@ -33,7 +33,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows
 }
 
-/// Claims changed after signing, and a key that is not the issuer's.
+/// A payload or a header that was changed after signing, and a key that is not the issuer's.
 fn forged() -> Vec<Row> {
     let mut rows = Vec::new();
     for key in keys().published() {

@@ -10,7 +10,7 @@ fn unreachable() -> VerifyError {
     VerifyError::StatusUnavailable(Unavailable::Unreachable("connection refused".to_owned()))
 }
 
-/// For how many seconds from now a token is accepted while the issuer is unreachable.
+/// Makes the issuer unreachable. Returns for how many seconds from now a token is still accepted.
 async fn accepted_for(issuer: &FakeIssuer, clock: &TestClock, verifier: &Verifier) -> i64 {
     issuer.set_down(true);
     let start = clock.now();

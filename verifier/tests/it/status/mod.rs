@@ -1,5 +1,6 @@
 //! Status lists. This file tests the effect of each status, and when a list is requested. The modules test which lists are
-//! accepted, for how long they are used, and what happens without one.
+//! accepted, for how long they are used, what happens when a list changes or cannot be fetched, how many callers share the
+//! lists, and that the examples of the draft are read.
 
 mod accepted;
 mod changed;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// The usual token's index.
 const IDX: usize = 4711;
 
-/// An issuer, a clock, and a verifier that fetches the keys only once.
+/// An issuer whose keys may be cached for longer than a test takes, a clock, and a verifier.
 fn set_up() -> (FakeIssuer, TestClock, Arc<Verifier>) {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).max_stale_seconds(1_000_000).min_refetch_seconds(10);
@@ -48,7 +49,7 @@ async fn a_token_has_the_status_of_its_entry() {
     ] {
         let (issuer, clock, verifier) = set_up();
         set_slot(&issuer, &clock, value);
-        // The list is fetched the first time. After that it is cached, and a token with status 0 is known.
+        // The list is fetched the first time, and cached after that.
         for _ in 0..3 {
             assert_eq!(verifier.verify(&token()).await.map(drop), expected, "{value}");
             assert_eq!(verifier.verify_cached(&token()).map(drop), expected, "{value}");

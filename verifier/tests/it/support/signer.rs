@@ -52,7 +52,7 @@ impl Keys {
     }
 }
 
-/// A new RSA key of 2048 bits in DER: PKCS#1 or PKCS#8, depending on the version. ring cannot create RSA keys.
+/// A new RSA key of 2048 bits in DER: PKCS#1 or PKCS#8, depending on the version of openssl. ring cannot create RSA keys.
 fn openssl_rsa() -> Vec<u8> {
     let made = Command::new("openssl")
         .args(["genpkey", "-algorithm", "RSA", "-outform", "DER", "-pkeyopt", "rsa_keygen_bits:2048"])

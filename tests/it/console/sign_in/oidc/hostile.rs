@@ -189,6 +189,7 @@ async fn linking_an_account_begins_and_ends_in_one_fresh_session(engine: Engine)
 
 async fn a_provider_inside_the_network_is_not_asked_unless_it_is_listed(engine: Engine) {
     let provider = Provider::start();
+    // Here `outbound.allow` does not list the address of the provider.
     let settings = provider.settings("groups").replace("[\"127.0.0.1\"]", "[]");
     let app = TestApp::start_with(engine, &settings).await;
     let page = Browser::new(&app).get("/console/sign-in/oidc/corp").await.must_be(502);

@@ -93,7 +93,7 @@ async fn roles_follow_the_claims_at_each_sign_in(engine: Engine) {
     };
     assert_eq!(sign_in(&first, json!("platform_admin")).await, 303);
     assert_eq!(roles(&app, "ada@example.com").await, vec![Role::PlatformAdmin]);
-    // Another administrator, so that this one is not the last.
+    // Another administrator, so that Ada is not the last.
     Person::new(&app, "root@example.com").await.set_up(&app, &Browser::new(&app)).await;
     assert_eq!(sign_in(&Browser::new(&app), json!(["workspace_viewer:acme"])).await, 303);
     assert_eq!(roles(&app, "ada@example.com").await, vec![Role::WorkspaceViewer("acme".to_owned())]);
@@ -123,7 +123,7 @@ async fn without_a_role_claim_only_linked_operators_sign_in(engine: Engine) {
     let account = other.get("/console/account").await.must_be(200);
     let page = by_link(&app, &other, &provider, &account, "Link corp").await.must_be(409);
     assert!(page.says("linked to an operator already"), "{}", page.text());
-    // It is removed where it was added, on the account page.
+    // The link is removed on the account page, where it was made.
     let page = browser.get("/console/account").await.must_be(200);
     browser.submit(&page.form("/account/identities/remove")).await.must_be(200);
     come_back(&app, &Browser::new(&app), &provider, &json!({})).await.must_be(403);

@@ -62,7 +62,7 @@ impl Provider {
         Self { issuer, state }
     }
 
-    /// The settings of a service that uses it.
+    /// The settings of a service that uses this provider.
     pub(super) fn settings(&self, role_claim: &str) -> String {
         let issuer = &self.issuer;
         format!(
@@ -84,8 +84,8 @@ impl Provider {
     }
 
     /// How many requests have this text in their path or body; all, if it is empty.
-    pub(super) fn count(&self, path: &str) -> usize {
-        self.state.lock().unwrap().requests.iter().filter(|line| line.contains(path)).count()
+    pub(super) fn count(&self, text: &str) -> usize {
+        self.state.lock().unwrap().requests.iter().filter(|request| request.contains(text)).count()
     }
 
     /// Checks the authorization request in `location`, and signs in. `claims` replace those of a valid ID token or are added to
@@ -135,7 +135,7 @@ impl Provider {
 pub(super) struct Reply(Vec<(String, String)>);
 
 impl Reply {
-    /// With this parameter; empty leaves it out.
+    /// Sets a parameter, or removes it if `value` is empty.
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self.0.retain(|(known, _)| known != name);
         if !value.is_empty() {
