@@ -139,6 +139,7 @@ pub(crate) fn without_mark(mut body: Bytes) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    // A name that begins with a number like `t19` checks that row of docs/conformance.md.
     use super::*;
 
     fn is_type(content_type: &str, media_types: &[&str]) -> bool {

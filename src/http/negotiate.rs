@@ -60,6 +60,7 @@ fn thousandths(q: &str) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    // A name that begins with a number like `i9` checks that row of docs/conformance.md.
     use actix_web::test::TestRequest;
 
     use super::*;

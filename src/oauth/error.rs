@@ -210,6 +210,7 @@ pub(super) fn no_store(response: &mut HttpResponseBuilder) {
 
 #[cfg(test)]
 mod tests {
+    // A name that begins with a number like `t23` checks that row of docs/conformance.md.
     use super::OAuthError;
 
     #[test]

@@ -133,6 +133,7 @@ impl Once {
 
 #[cfg(test)]
 mod tests {
+    // A name that begins with a number like `t20` checks that row of docs/conformance.md.
     use super::decode;
 
     #[test]

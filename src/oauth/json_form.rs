@@ -81,6 +81,7 @@ fn text(value: String) -> Result<Cow<'static, str>, OAuthError> {
 
 #[cfg(test)]
 mod tests {
+    // A name that begins with a number like `t19` checks that row of docs/conformance.md.
     use super::*;
 
     fn read(body: &str) -> Result<Vec<(String, String)>, OAuthError> {

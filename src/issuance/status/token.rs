@@ -111,6 +111,7 @@ impl SignedList {
 
 #[cfg(test)]
 mod tests {
+    // A name that begins with a number like `l4` checks that row of docs/conformance.md.
     use std::io::Read as _;
 
     use flate2::read::ZlibDecoder;

@@ -56,6 +56,7 @@ fn is_printable(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    // A name that begins with a number like `t10` checks that row of docs/conformance.md.
     use super::*;
 
     fn basic(credentials: &[u8]) -> Option<(String, String)> {

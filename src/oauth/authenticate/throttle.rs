@@ -103,6 +103,7 @@ fn network(source: IpAddr) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    // A name that begins with a number like `t24` checks that row of docs/conformance.md.
     use super::*;
     use crate::model::clock::ManualClock;
 
