@@ -197,6 +197,7 @@ impl ChangingList {
         self.service.block_on(async {
             let mark =
                 if self.suspended.replace(!self.suspended.get()) { Mark::Resume } else { Mark::Suspend };
+            // The first slot of the lease in `new`, which was suspended there.
             let slot = Lease::new(self.number, [7; 16], 0, 1).next().unwrap();
             let mut tx = self.storage.begin().await.unwrap();
             tx.mark_slots(&[slot], mark).await.unwrap();

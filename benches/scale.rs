@@ -166,6 +166,7 @@ async fn stock(url: &str, tokens: usize) -> Vec<String> {
                 expires_at: Some(now + 100_000),
                 revoked_at: None,
                 revoke_at: None,
+                // Several tokens share a slot here; what is measured reads no status list.
                 slot: Some(Slot { list: 1, idx: u32::try_from(number % 131_072).unwrap_or_default() }),
                 last_introspected_at: None,
                 issued_by: "client".into(),

@@ -4,7 +4,7 @@
 //! `cargo bench --bench usage` prints both, and what it costs to store the last uses of as many secrets. Processor time is
 //! compared with that of as many signatures, because only a ratio can be compared across machines. A token for each of 10,000
 //! clients is the worst case: a client that gets a thousand tokens between two flushes costs as much as one that gets a single
-//! token.
+//! token. The first flush of an hour inserts a row for each client and this hour; later ones update it.
 #![expect(clippy::expect_used, reason = "a benchmark that fails should stop with the reason")]
 #![expect(
     clippy::indexing_slicing,

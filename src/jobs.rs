@@ -48,7 +48,7 @@ pub async fn follow_changes(services: Arc<Services>, stop: Stop) {
             Err(error) if !failing => {
                 failing = true;
                 let failure = error.kind();
-                tracing::error!(failure, %error, "the database does not answer; trying again until it does");
+                tracing::error!(failure, %error, "the database could not be read; trying again until it can");
             }
             Ok(()) | Err(_) => {}
         }

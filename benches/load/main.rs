@@ -1,6 +1,6 @@
 //! How many tokens a second the service issues, compared with a bare actix loop that only parses, hashes, signs with the
-//! same kind of ring key and replies. Each server runs on one core, built with the same profile and allocator, and is
-//! asked by one generator on another core. The service writes its request log to a pipe that is read, as by default.
+//! same kind of ring key and replies. Each server runs on one core, built with the same profile and allocator, and gets its
+//! requests from one generator on another core. The service writes its request log to a pipe that is read, as by default.
 //!
 //! Three loads on the service: one client; 10,000 clients in turn; and recorded tokens (here never-expiring ones), each
 //! durable before its reply. `cargo bench --bench load` prints requests a second, latencies and ratios, then resident

@@ -59,7 +59,9 @@ impl Core {
         services.tenants.ensure_platform_workspace().await?;
         match services.signing.advance_signing_keys().await {
             // A background job of the server repeats this call, and so makes the keys once the clock is right.
-            Err(Error::Clock(why)) => tracing::warn!("no signing key was made or retired: {why}"),
+            Err(Error::Clock(why)) => tracing::warn!(
+                "no signing key was made or retired; a running server tries again by itself. The reason: {why}"
+            ),
             outcome => outcome?,
         }
         // Only now, because `advance_signing_keys` has waited for any other process that was making the first keys.

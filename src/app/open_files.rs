@@ -83,8 +83,7 @@ mod tests {
         let needed_by = |settings: &str| needed(&Settings::from_toml_layers(&[settings]).unwrap());
         let one = needed_by("server.workers = 1");
         assert_eq!(needed_by("server.workers = 65") - one, 64 * OF_WORKER);
-        let two =
-            "server.max_connections = 1\nserver.management_listen = \"127.0.0.1:8081\"\nserver.workers = ";
+        let two = "server.management_listen = \"127.0.0.1:8081\"\nserver.workers = ";
         assert_eq!(needed_by(&format!("{two}65")) - needed_by(&format!("{two}1")), 2 * 64 * OF_WORKER);
     }
 }

@@ -56,9 +56,9 @@ impl Backup {
             }
             BackupKey::Other { fingerprint, file: None } => {
                 let advice = format!(
-                    "The backup does not contain the master key, and the configured key does not open it: it needs the \
-                     one with the fingerprint {fingerprint} (after `mintmark keys rewrap`, the new one). Keep a copy of \
-                     that too, in another place."
+                    "The backup does not contain the master key, which was not found where the settings say: it is the key \
+                     with the fingerprint {fingerprint} (after `mintmark keys rewrap`, the new one). Keep a copy of that \
+                     too, in another place."
                 );
                 (None, Some(fingerprint), advice)
             }

@@ -32,7 +32,9 @@ impl GenerateMaster {
                 return Ok(());
             }
             std::io::stdout().lock().write_all(text.as_bytes())?;
-            eprintln!("Keep it apart from the database and its backups, and set keys.master_key to it.");
+            eprintln!(
+                "Keep the master key apart from the database and its backups, and set keys.master_key to it."
+            );
             return Ok(());
         };
         let key = MasterKey::create(&file, &random).map_err(fault)?;
@@ -42,7 +44,7 @@ impl GenerateMaster {
             format_args!("{}: a new master key with the fingerprint {fingerprint}", file.display()),
         )?;
         eprintln!(
-            "Keep a copy of it apart from the database and its backups, and set keys.master_key_file to its path."
+            "Keep a copy of the file apart from the database and its backups, and set keys.master_key_file to its path."
         );
         Ok(())
     }

@@ -11,7 +11,8 @@ use crate::app;
 /// Update the schema of the database
 ///
 /// `mintmark serve` does this too when it starts. Run this command first to use another database user for the update, or to
-/// update once before several servers start. It creates the database if it does not exist, and needs no master key.
+/// update once before several servers start. It creates the database if it does not exist (SQLite only), and needs no
+/// master key.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mintmark --config prod.toml migrate")]
 pub(super) struct Migrate {

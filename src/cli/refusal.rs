@@ -77,8 +77,12 @@ impl Refusal {
         let errors = self.document.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let sentence = |error: &Value| {
             let of = |name| error.get(name).and_then(Value::as_str).unwrap_or_default();
-            let (name, part) = named(of("pointer"));
-            format!("{name}{part} {}", of("detail"))
+            let ((name, part), detail) = (named(of("pointer")), of("detail"));
+            // Most details continue the name ("--label is required"). One that is a sentence by itself follows a colon.
+            let is_sentence =
+                ["the ", "there ", "this ", "tokens "].iter().any(|start| detail.starts_with(start));
+            let colon = if is_sentence { ":" } else { "" };
+            format!("{name}{part}{colon} {detail}")
         };
         let what =
             if self.member("type").ends_with("not-supported-yet") { "not supported yet" } else { "invalid" };
@@ -189,6 +193,7 @@ fn in_options(text: &str) -> String {
     let text = [
         ("?force=true", "--force"),
         ("?revoke_tokens=true", "--revoke-tokens"),
+        ("\"expire_others_after_seconds\": 0", "--expire-others-after 0"),
         ("GET /v1/products", "`mintmark products list`"),
     ]
     .into_iter()
@@ -268,11 +273,14 @@ mod tests {
         let two = vec![FieldError::new("/name", "is required"), FieldError::new("/alg", "is unknown")];
         assert_eq!(said(E::Invalid(two.clone())).0, "invalid:\n  --name is required\n  --alg is unknown");
         assert_eq!(said(E::NotSupportedYet(vec![two[0].clone()])).0, "not supported yet: --name is required");
+        let text = said(E::invalid("/signing_alg", "there is no active key")).0;
+        assert_eq!(text, "invalid: --signing-alg: there is no active key");
         let (text, usage) = said(E::Conflict("repeat with ?force=true".to_owned()));
         assert_eq!((text.as_str(), usage), ("repeat with --force", false));
         assert_eq!(said(E::Conflict("API client".to_owned())).0, "API client");
         for (there, here) in [
             ("see GET /v1/products", "see `mintmark products list`"),
+            (r#"with "expire_others_after_seconds": 0 to"#, "with --expire-others-after 0 to"),
             (
                 "a change: /patch/label is long; /patch/products/0 is unknown",
                 "a change: --label is long; --products (value 1) is unknown",

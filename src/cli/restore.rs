@@ -92,7 +92,7 @@ impl Restore {
 const NOT_IN_THE_BACKUP: &str = "\
 The backup does not contain what happened after it was made. Check these yourself:
 - API clients, client secrets, products and workspaces that were deleted, disabled or suspended since are back: delete,
-  disable or suspend them again. Client secrets added since are missing: add them again with mintmark clients add-secret.
+  disable or suspend them again. API clients and client secrets created since are missing: create new ones.
 - Signing keys that were deleted since are back. If one was stolen: mintmark keys revoke KID
 - Audit events since are lost, and emails and webhook requests that were waiting at that time may be sent again.
 - Tokens that were issued since are revoked, but a verifier that does not check status lists accepts them until they

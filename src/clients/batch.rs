@@ -105,7 +105,7 @@ impl Clients {
             revoking = revoking.saturating_add(count_ended_tokens(&mut tx, before, after, now).await?);
             if revoking > REVOKED_MAX {
                 return Err(Error::Conflict(format!(
-                    "the batch would revoke more than {REVOKED_MAX} tokens: change {} in a separate PATCH",
+                    "the batch would revoke more than {REVOKED_MAX} tokens: change {} in a separate request",
                     before.client_id
                 )));
             }

@@ -57,7 +57,7 @@ fn check_expiry(
             Some(_) => errors.add(format!("/token_expiry/{member}"), why),
             None => errors.add(
                 pointer_to(change, code),
-                format!("{why}; set token_expiry within it in the same request"),
+                format!("{why}; set a shorter token_expiry in the same request"),
             ),
         }
     }

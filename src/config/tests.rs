@@ -313,8 +313,10 @@ fn a_secret_can_be_in_a_file() {
     );
     let missing = problems("", &[("MINTMARK__DATABASE__URL_FILE", "/nowhere/url")]);
     assert!(missing[0].reason.contains("cannot be read: /nowhere/url"), "{missing:?}");
+    // Of the settings without `_FILE` in their own name, only database.url can be read from a file.
     assert_eq!(problems("", &[("MINTMARK__LOG__LEVEL_FILE", path)])[0].key, "MINTMARK__LOG__LEVEL_FILE");
 
+    // `keys.master_key_file` is a setting itself, whose file is not read with the settings.
     let settings = load("", &[("MINTMARK__KEYS__MASTER_KEY_FILE", "/run/secrets/master")]).unwrap();
     let master_key = MasterKey::File { path: "/run/secrets/master".into(), explicit: true };
     assert_eq!(settings.keys.master_key, master_key);

@@ -56,7 +56,7 @@ pub(super) fn of(rehearsal: &Rehearsal) -> Vec<Check> {
     checks.push(match trial.fault {
         None if trial.secret == Some(SecretMatch::Unknown) => check(
             Outcome::Failed,
-            "The client has no such secret. It may belong to another client, or it was deleted.",
+            "The client has no such secret. It may belong to another client, or it was deleted. Secrets begin with mms_.",
         ),
         None if trial.secret == Some(SecretMatch::Expired) => {
             check(Outcome::Failed, "This secret has expired. Add a new secret.")

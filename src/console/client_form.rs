@@ -35,6 +35,9 @@ pub(super) const KINDS: [(&str, &str); 5] = [
 /// The fields that are not kept in a draft: they belong to the page that was sent, not to the client.
 pub(super) const NOT_IN_DRAFT: [&str; 3] = ["csrf", "nonce", "erp_shown"];
 
+const HOW_MANY: &str = "Enter how many tokens may be active, from 1 to 1000";
+const GRACE: &str = "Enter for how many seconds the old token stays valid, from 0 to 86400";
+
 /// The form, with *I paste one token* selected if a person has just selected Tally. In a browser with scripts the page selects
 /// it; without scripts the server does so here. Only a page without scripts sends the field `erp_shown`: the ERP that was
 /// selected when the page was shown.
@@ -81,7 +84,7 @@ pub(super) fn change(form: &Form, before: Option<&ApiClient>, problems: &mut Vec
         ("many" | "replace", _) => set("active_tokens", form.one("active_tokens").into()),
         ("number", Ok(max)) => set("active_tokens", max.into()),
         ("number", Err(_)) => {
-            problems.push(Problem::of("active_max", "Enter how many tokens may be active, from 1 to 1000"));
+            problems.push(Problem::of("active_max", HOW_MANY));
         }
         _ => set("active_tokens", Value::Null),
     }
@@ -89,7 +92,7 @@ pub(super) fn change(form: &Form, before: Option<&ApiClient>, problems: &mut Vec
         ("replace", "") => set("replace_grace_seconds", 0.into()),
         ("replace", text) => match text.parse::<i64>() {
             Ok(seconds) => set("replace_grace_seconds", seconds.into()),
-            Err(_) => problems.push(Problem::of("grace", "Enter seconds as a number, from 0 to 86400")),
+            Err(_) => problems.push(Problem::of("grace", GRACE)),
         },
         _ => {}
     }
@@ -105,8 +108,8 @@ fn pair((key, value): (&String, &String)) -> String {
     format!("{key}={value}")
 }
 
-/// The pairs of the form, one per line. A line that is as the form showed it leaves its pair as it is: key and value may contain
-/// what cannot be typed. Pairs of the client that the form no longer has become `null`, which removes them.
+/// The pairs of the form, one per line. A line that is as the form showed it leaves its pair as it is: key and value may
+/// contain what cannot be typed. Pairs of the client that the form no longer has become `null`, which removes them.
 fn metadata(form: &Form, before: Option<&ApiClient>) -> Result<Value, Problem> {
     let mut gone: Vec<_> = before.into_iter().flat_map(|client| &client.metadata).collect();
     let mut pairs = Map::new();
@@ -170,7 +173,7 @@ pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
             "allowed_ips" => ("allowed_ips", "Allowed addresses"),
             "signing_alg" => ("signing_alg", "Signing algorithm"),
             "expires_at" => ("expires_at", "End of the client"),
-            "active_tokens" => ("active_tokens", "Active tokens"),
+            "active_tokens" => ("active_max", "Active tokens"),
             "replace_grace_seconds" => ("grace", "Grace"),
             "metadata" => ("metadata", "Metadata"),
             _ => ("label", "The form"),
@@ -186,9 +189,18 @@ pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
             ("products", why) if why.contains("both empty") => {
                 "Select at least one product that this client may open".to_owned()
             }
-            (_, why)
-                if why.starts_with("the ") || why.starts_with("tokens ") || why.starts_with("there ") =>
-            {
+            ("products", why) if why.starts_with("is not a product") => {
+                "This workspace may not use one of the selected products any more. Select others".to_owned()
+            }
+            ("token_expiry", why) if why.starts_with("must be from ") => format!("{name} {why} seconds"),
+            ("active_tokens", _) => HOW_MANY.to_owned(),
+            ("replace_grace_seconds", _) => GRACE.to_owned(),
+            ("signing_alg", why) if why.starts_with("there is no ") => {
+                // The rest is a request to the API.
+                let what = why.split(": ").next().unwrap_or(why);
+                format!("{name}: {what}. A platform administrator can make one")
+            }
+            (_, why) if ["the ", "tokens ", "its "].iter().any(|start| why.starts_with(start)) => {
                 format!("{name}: {why}")
             }
             (_, why) => format!("{name} {why}"),
@@ -201,13 +213,15 @@ pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
     problems
 }
 
-/// The entry that a pointer such as `/allowed_ips/1` names, if the field has one entry per line. Cut after 60 characters.
+/// What a pointer such as `/allowed_ips/1` or `/metadata/owner` names, if the field has one entry per line: the entry, or the
+/// key of a pair of metadata. Cut after 60 characters.
 fn typed_entry(form: &Form, field: &str, pointer: &str) -> Option<String> {
-    if !matches!(field, "emails" | "allowed_ips") {
-        return None;
-    }
-    let place: usize = pointer.split('/').nth(2)?.parse().ok()?;
-    let entry = form.entries(field).into_iter().nth(place)?;
+    let part = pointer.split('/').nth(2)?;
+    let entry = match field {
+        "emails" | "allowed_ips" => form.entries(field).into_iter().nth(part.parse().ok()?)?,
+        "metadata" => part.replace("~1", "/").replace("~0", "~"),
+        _ => return None,
+    };
     Some(match entry.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", entry.get(..end)?),
         None => entry,

@@ -51,7 +51,7 @@ pub(super) fn check(door: &Door, request: &HttpRequest, form: &Form, bound: Boun
     if is_token(door, bound, form.one(FIELD)) {
         return Ok(());
     }
-    tracing::info!("a form without the token of its session was refused");
+    tracing::info!("a form without the token of its session or cookie was refused");
     let why = match bound {
         Bound::Session(_) => "You signed in or out after the page was opened",
         Bound::Visitor(_) => "The page was open for more than an hour, or this browser keeps no cookies",

@@ -1,6 +1,6 @@
 //! Where to go after a sign-in: a path of the console, and nothing else.
 
-/// Pages that would lead back to a sign-in, or end the session that has just begun.
+/// Where nobody should land after a sign-in: its own pages, setup links, and `/sign-out`, which takes only POST.
 const NEVER: [&str; 3] = ["/sign-in", "/sign-out", "/setup"];
 
 /// Whether a part of a path is `.` or `..`, percent-encoded or not. A browser resolves such parts, so that the path would

@@ -1,7 +1,7 @@
 //! Who is signed in: a GET takes [`SignedIn`], a POST takes [`Submitted`], which has also checked the form.
 //!
-//! The services get a [`Caller`] for one workspace, or for all of a platform administrator, with the current roles of the
-//! operator. Every rule of the services applies to this caller as to an API client with the same permissions.
+//! The services get a [`Caller`] with the current roles of the operator: for one workspace, or, for a platform administrator,
+//! for all. Every rule of the services applies to this caller as to an API client with the same permissions.
 
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};

@@ -194,7 +194,7 @@ impl Worker {
             }
         };
         let outcome = timeout(ATTEMPT_MAX, sending).await.unwrap_or_else(|_| {
-            let error = format!("not finished within {} seconds", ATTEMPT_MAX.as_secs());
+            let error = format!("the attempt did not finish within {} seconds", ATTEMPT_MAX.as_secs());
             let report = Report { error: Some(error), ..Report::default() };
             Some(Outcome::Retry { retry_after: None, report })
         });

@@ -37,7 +37,7 @@ const FIXED: usize = 288;
 impl ClaimsWriter {
     pub(super) fn new(issuer: &str) -> Self {
         let json = |text: &str| serde_json::Value::from(text).to_string();
-        // The URI of a status list (draft-ietf-oauth-status-list-21 §6.1) begins with the issuer.
+        // The URI of a status list (draft-ietf-oauth-status-list-21 §6.2) begins with the issuer.
         let status_list = json(&status_list_uri(issuer, 0));
         let status_list = status_list.strip_suffix("0\"").unwrap_or(&status_list);
         Self { iss: json(issuer).into(), status_list: status_list.into() }

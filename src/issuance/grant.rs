@@ -242,6 +242,7 @@ mod tests {
         let of = |scope: &str| select(&offer, scope, &[]).unwrap();
         let never = TokenExpiry::Never {};
         let hour = TokenExpiry::After { seconds: 3600 };
+        // Issued at 1000. The cap of `gst` is 600 seconds, that of a permission is 3600.
         let rows = [
             (hour, "e-invoicing", true, None, Ok(Lifetime::Until(4600))),
             (hour, "gst", true, None, Ok(Lifetime::Until(1600))),

@@ -23,7 +23,7 @@ pub struct Policy {
     pub serve_stale_seconds: i64,
     /// How long verifiers may keep a status list, in seconds.
     pub status_list_ttl_seconds: i64,
-    /// For how many days audit events are kept; `None` for all.
+    /// For how many days audit events are kept; `None` if they are never deleted.
     pub audit_keep_days: Option<i64>,
     /// Where the console is reached: the URL before `/console`, without a slash at its end.
     pub console_url: String,

@@ -119,7 +119,7 @@ impl Ledger {
         }
         Err(Error::Clock(
             "the clock of this machine differs from that of the database by more than 30 seconds: set both right, and \
-             repeat the request",
+             try again",
         ))
     }
 
@@ -136,8 +136,8 @@ impl Ledger {
             return Ok(millis.div_euclid(1_000));
         }
         Err(Error::Clock(
-            "the clock of this machine was set, or the service was not running for more than an hour: repeat the request \
-             ten minutes after that, and check the clock",
+            "the clock of this machine was set, or the service was not running for more than an hour: try again ten \
+             minutes after that, and check the clock",
         ))
     }
 

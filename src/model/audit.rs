@@ -76,8 +76,8 @@ pub enum Action {
     TokenCreated,
     /// An access token was revoked.
     TokenRevoked,
-    /// All access tokens of a client were revoked; or some of them, ahead of a change that ends many; or tokens that a
-    /// deleted signing key had signed.
+    /// All access tokens of a client were revoked; or a part of them, before a change that ends too many for one transaction;
+    /// or tokens that a deleted signing key had signed.
     TokensRevoked,
     /// A signing key was generated or imported.
     KeyCreated,

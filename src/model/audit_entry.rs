@@ -74,7 +74,7 @@ mod tests {
         let Value::Object(detail) = json!({"label": "old ✓ \u{0}", "n": 1}) else { unreachable!() };
         let event = AuditEvent {
             event_id: "e1".to_owned(),
-            at: 1_790_000_000,
+            at: 1_790_000_000, // in 2026
             actor: Actor { source_ip: Some("203.0.113.7".to_owned()), ..Actor::system() },
             action: "client.created".to_owned(),
             workspace_id: Some("acme".to_owned()),
@@ -87,6 +87,7 @@ mod tests {
         assert!(text.contains(r#""salt":"BwcHBwcHBwcHBwcHBwcHBw""#) && !text.contains("imported"), "{text}");
         assert_ne!(entry_text(&event, [8; 16], false), text);
         let imported = entry_text(&event, [7; 16], true);
+        // Compact JSON has no space after a colon.
         assert!(imported.contains(r#""imported":true"#) && !imported.contains(": "), "{imported}");
         for damaged in ["", "{}", "[]", &text.replace("\"at\"", "\"on\""), &text.replace("2026", "20x6")] {
             assert_eq!(event_of(damaged), None, "{damaged}");

@@ -40,7 +40,7 @@ pub enum Refusal {
     MalformedScope,
     /// The client requested a scope that it is not granted, or is granted nothing at all.
     ScopeNotGranted,
-    /// A resource is not an audience of the scope (RFC 8707).
+    /// A resource is not an audience of the scope, or an audience of the scope is not among the resources (RFC 8707).
     TargetNotGranted,
     /// Never-expiring tokens are no longer allowed by the workspace or a product.
     NeverExpiresNotAllowed,
@@ -184,8 +184,8 @@ impl Refusal {
                  permission to the client, or leave the scope empty in the calling system to get all that is granted."
             }
             Self::TargetNotGranted => {
-                "The client named a resource that is not an audience of the scope. Leave resource out in the calling system, \
-                 or write an audience exactly as the product has it."
+                "The resources that the client named are not exactly the audiences of the scope. Leave resource out in the \
+                 calling system, or name each audience exactly as the product has it."
             }
             Self::NeverExpiresNotAllowed => {
                 "The tokens of this client never expire, and its workspace or a product no longer allows that. Give the \

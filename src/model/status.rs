@@ -4,7 +4,7 @@
 /// The path of the lists below the issuer. The number of a list follows it.
 pub const STATUS_LISTS_PATH: &str = "/oauth2/status-lists";
 
-/// The URI of a list (draft-ietf-oauth-status-list-21 §6.1).
+/// The URI of a list (draft-ietf-oauth-status-list-21 §6.2).
 pub(crate) fn status_list_uri(issuer: &str, list: i64) -> String {
     format!("{issuer}{STATUS_LISTS_PATH}/{list}")
 }

@@ -45,7 +45,8 @@ pub struct RecordedToken {
 }
 
 impl RecordedToken {
-    /// Whether its row says that it is live at `now`. The states of its client, workspace and key count too.
+    /// Whether its row says that it is live at `now`. It is valid only if its client, workspace and key allow it, too, which is
+    /// not checked here.
     pub fn is_live(&self, now: UnixSeconds) -> bool {
         !self.is_revoked(now) && self.expires_at.is_none_or(|at| at > now)
     }

@@ -83,7 +83,10 @@ async fn answer(
     if negotiate::names_media_type(request, SIGNED, JSON) {
         let signed = services.issuer.sign_introspection(&asker.client_id, &reply).map_err(|error| {
             if matches!(error, IssueError::NoKey) {
-                tracing::error!(failure = "no_key", "no active signing key of the platform's algorithm");
+                tracing::error!(
+                    failure = "no_key",
+                    "an introspection reply cannot be signed: no active key for expiring tokens has the platform's algorithm"
+                );
             }
             OAuthError::Unavailable
         })?;
@@ -110,7 +113,7 @@ async fn active(
         Err(error) => return Ok(inactive(error.code())),
     };
     if !may_see(asker, &claims) {
-        return Ok(inactive("not_to_be_seen"));
+        return Ok(inactive("caller_may_not_introspect_it"));
     }
     match services
         .tokens
@@ -124,7 +127,7 @@ async fn active(
 }
 
 fn inactive(reason: &'static str) -> Option<AccessTokenClaims> {
-    tracing::debug!(reason, "the introspected token is not active");
+    tracing::debug!(reason, "the reply to an introspection is that the token is not active");
     None
 }
 

@@ -107,6 +107,7 @@ mod tests {
             (r#"{"one":null,"many":["x","y"]}"#, vec![pair("many", "x"), pair("many", "y"), pair("one", "")]),
             (r#"{"many":"x","other":5,"more":{"one":[1]}}"#, vec![pair("many", "x")]),
             (r#"{"many":[]}"#, vec![]),
+            // 8 levels.
             (r#"{"x":{"x":{"x":{"x":{"x":{"x":{"x":{"x":1}}}}}}}}"#, vec![]),
         ] {
             let mut taken = read(body).unwrap();
@@ -136,6 +137,7 @@ mod tests {
             r#"{"many":[null]}"#,
             r#"{"many":[["x"]]}"#,
             r#"{"one":"a\u0000"}"#,
+            // 9 levels.
             r#"{"x":{"x":{"x":{"x":{"x":{"x":{"x":{"x":{"x":1}}}}}}}}}"#,
         ] {
             assert!(matches!(read(bad), Err(OAuthError::InvalidRequest(_))), "{bad}");

@@ -10,8 +10,8 @@ use super::json_form::Member;
 use crate::kernel::Error;
 use crate::ledger::{Confirmed, Ledger};
 
-/// The parameters of introspection and revocation. `token_type_hint` may have any value: since there is only one kind of
-/// token, nothing depends on it.
+/// The parameters of introspection and revocation. `token_type_hint` may have any value, and nothing depends on it: only access
+/// tokens can be introspected or revoked.
 #[derive(Debug, Default)]
 pub struct PresentedToken {
     token: Once,

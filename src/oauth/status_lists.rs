@@ -76,13 +76,13 @@ impl From<StatusListError> for Refusal {
             StatusListError::NoKey => {
                 tracing::error!(
                     failure = "no_key",
-                    "a status list cannot be signed: there is no active key for it"
+                    "a status list cannot be signed: there is no active key for it, /readyz says how to create one"
                 );
             }
             // The error is in the log already.
             StatusListError::NotSigned => {}
             StatusListError::Unavailable(error) => {
-                tracing::error!(failure = error.kind(), %error, "a status list cannot be read");
+                tracing::error!(failure = error.kind(), %error, "the status lists cannot be read");
             }
         }
         Self::Unavailable

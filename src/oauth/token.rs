@@ -164,7 +164,11 @@ fn answer_to(error: IssueError) -> OAuthError {
         IssueError::ClientRefused(_) => OAuthError::InvalidClient,
         IssueError::ChangedAgain => OAuthError::ChangedAgain,
         IssueError::NoKey => {
-            tracing::error!(failure = "no_key", "no active signing key of the needed algorithm and class");
+            tracing::error!(
+                failure = "no_key",
+                "no active key of the client's algorithm signs this class of tokens: create or import one, see \
+                 `mintmark keys --help`"
+            );
             OAuthError::Unavailable
         }
         // The error is in the log already.

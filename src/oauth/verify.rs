@@ -229,6 +229,7 @@ mod tests {
             ("product=%ff", None),
             ("product=%", None),
             ("product=\"", None),
+            // A permission, not a product.
             ("product=mintmark:read", None),
             ("product[]=gst", None),
             ("scope=gst", None),

@@ -116,7 +116,7 @@ impl Operators {
             if !before.is_active() {
                 return Ok((ClaimsCheck::Disabled, Some(operator_id)));
             }
-            // Both names are from when the operator was created: the settings may name the provider differently now.
+            // Both names are stored ones: the settings may name the provider differently now.
             if before.role_provider() == Some(provider.as_str()) {
                 let roles = roles_of(tx, claims.roles).await?;
                 if roles.is_empty() {

@@ -38,9 +38,9 @@ struct State {
 
 #[derive(Debug)]
 struct Since {
-    /// When the last entry was due, in monotonic seconds.
+    /// When the last entry was written, in monotonic seconds; if none was written yet, [`WINDOW`] before the first refusal.
     began: i64,
-    /// Refusals since then.
+    /// Refusals that no entry counts yet.
     uncounted: u32,
 }
 

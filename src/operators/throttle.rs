@@ -1,7 +1,7 @@
 //! Limits sign-in attempts per account and network. Counts are in memory, so each process has its own.
 //!
-//! Failed attempts of others never lock operators out: from a network that an operator has signed in from before, the right
-//! password passes even after too many attempts. From other networks too many attempts are refused, right or wrong. An address
+//! Failed attempts of others do not lock operators out of networks that they have signed in from before: there the right
+//! password passes even after too many attempts. From other networks, further attempts are refused, right or wrong. An address
 //! without an operator is treated like any other.
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -111,6 +111,7 @@ mod tests {
         }
         for leap in [-3_600, 7_200] {
             clock.leap(leap);
+            // One code a minute, and a second more because the wait is rounded up.
             assert!(throttle.code("op").is_some_and(|seconds| (1..=61).contains(&seconds)), "{leap}");
         }
         clock.advance(60);
@@ -134,6 +135,7 @@ mod tests {
             tried += usize::from(throttle.code("op").is_none()) + usize::from(throttle.code("op").is_none());
             clock.advance(60);
         }
+        // One a minute, and four more at the beginning: five at once.
         assert!(tried < 24 * 60 + 10, "{tried} in a day");
     }
 }

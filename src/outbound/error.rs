@@ -3,8 +3,8 @@
 /// Why a request to another host has no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutboundError {
-    /// The URL is not one that may be requested.
-    #[error("{0}")]
+    /// The URL is not one that may be requested, for this reason.
+    #[error("the URL cannot be requested: {0}")]
     Url(&'static str),
     /// The host is not public and not in `outbound.allow`. The message says nothing else, so that nobody learns what is inside
     /// a network.

@@ -14,7 +14,7 @@ use super::error::Refused;
 /// What a [`Resolver`] returns.
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// Finds the addresses of a name. An input, so that tests can say what a name resolves to.
+/// Finds the addresses of a name. A trait, so that tests can say what a name resolves to.
 pub trait Resolver: Send + Sync + Debug {
     /// The addresses of `host`.
     fn resolve(&self, host: String) -> Resolving;

@@ -49,6 +49,7 @@ fn a_public_key_is_refused() {
 fn anything_but_a_single_block_is_refused() {
     let pem = openssl(GENERATE_ED, "");
     assert_eq!(fault(Alg::EdDSA, &format!("{pem}{pem}")), ImportFault::Several);
+    // This command writes a block of parameters before that of the key.
     assert_eq!(fault(Alg::EdDSA, &openssl("ecparam -name prime256v1 -genkey", "")), ImportFault::Several);
     assert_eq!(fault(Alg::EdDSA, &format!("{pem}trailing")), ImportFault::Surrounded);
     assert_eq!(fault(Alg::EdDSA, &format!("leading\n{pem}")), ImportFault::Surrounded);
@@ -65,6 +66,7 @@ fn text_that_is_not_pem_is_refused() {
         &pem.replace('\n', ""),
         &pem.replace('\n', " "),
         &pem.replace('\n', "\\n"),
+        // Every Ed25519 key begins with MC4.
         &pem.replace("MC4", "M!4"),
     ] {
         let refused = fault(Alg::EdDSA, text);
@@ -106,6 +108,7 @@ fn an_ec_key_without_its_public_key_is_refused_with_the_command_that_adds_it() {
 
 #[test]
 fn only_rsa_keys_of_2048_to_4096_bits_are_accepted() {
+    // The first is too short, the second not a multiple of 512.
     for bits in [1024, 2056] {
         let pem = openssl(&format!("genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:{bits}"), "");
         assert_eq!(fault(Alg::RS256, &pem), ImportFault::RsaSize(bits));

@@ -37,9 +37,19 @@ impl KeyPair {
         let unusable = |why| KeyError::Unusable { kid: stored.kid.clone(), why };
         let pkcs8 =
             subkeys.open_private_key(&stored.kid, stored.alg, sealed).map_err(|e| unusable(e.to_string()))?;
-        let pair = Self::from_pkcs8(stored.alg, &pkcs8).map_err(|e| unusable(e.to_string()))?;
+        let pair = Self::from_pkcs8(stored.alg, &pkcs8).map_err(|fault| {
+            let why = match fault {
+                ImportFault::Rejected(why, _) => why,
+                other => other.to_string(),
+            };
+            unusable(format!(
+                "this build does not accept its private key ({why}): run the build that stored it"
+            ))
+        })?;
         if pair.kid() != stored.kid {
-            return Err(unusable("its private key belongs to another kid".to_owned()));
+            return Err(unusable(
+                "its private key has another kid: restore its row from a backup".to_owned(),
+            ));
         }
         Ok(Some(pair))
     }
@@ -154,10 +164,11 @@ pub enum KeyError {
     /// `private_key_pem` cannot be imported.
     #[error("private_key_pem {0}")]
     Import(ImportFault),
-    /// This build cannot generate keys of this algorithm.
+    /// This build cannot generate keys of this algorithm. The message completes "`private_key_pem` …".
     #[error(
-        "this build of Mintmark cannot generate {0} keys: send one as private_key_pem (`openssl genpkey -algorithm RSA \
-         -pkeyopt rsa_keygen_bits:3072 -out key.pem`), or build with `--features aws-lc`"
+        "is required for {0}, since this build of Mintmark cannot generate {0} keys: import one that \
+         `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem` generates, or build with \
+         `--features aws-lc`"
     )]
     NotGenerated(Alg),
     /// A stored key cannot be used.

@@ -136,6 +136,7 @@ fn rsa_keys_are_generated_only_if_the_build_can() {
 fn a_private_key_that_does_not_match_its_public_key_is_refused() {
     let pkcs8 = pkcs8_from_pem(Alg::ES256, &openssl(GENERATE_EC, "")).unwrap();
     let mut other = pkcs8.to_vec();
+    // The public key is at the end.
     *other.last_mut().unwrap() ^= 1;
     let error = KeyPair::from_pkcs8(Alg::ES256, &other).unwrap_err();
     assert!(matches!(error, ImportFault::Rejected(_, Alg::ES256)), "{error}");

@@ -35,7 +35,8 @@ impl Signing {
         let stored = stored.ok_or_else(|| StorageError::Damaged("the root key is missing".to_owned()))?;
         let moved = || {
             Error::Conflict(
-                "the database was moved to another master key at the same time: set keys.master_key_file to the file of that key"
+                "the database was moved to another master key at the same time: set keys.master_key_file to the file of that \
+                 key, and remove keys.master_key"
                     .to_owned(),
             )
         };

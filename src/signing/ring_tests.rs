@@ -84,6 +84,7 @@ fn the_key_set_lists_the_default_algorithm_first_and_no_key_that_is_gone_and_pha
     ];
     assert_eq!(f.ring.load(&keys, 1), []);
     let jwks = f.ring.jwks();
+    // Within an algorithm: active keys (the expiring class first), then pending, then retiring ones.
     let expected = [5, 4, 3, 2, 0, 6].map(|i: usize| keys[i].kid.clone());
     assert_eq!(kids(&jwks), expected);
     assert_eq!(f.ring.key_set().len(), 6, "our own verifier takes every key");

@@ -17,7 +17,7 @@ pub enum StorageError {
     Conflict(String),
     /// A stored value cannot be parsed, or the file is corrupt.
     #[error(
-        "the database is damaged: {0}. Restore it from a backup, or repair it with the tools of the engine"
+        "the database is damaged: {0}. Restore the database from a backup, or repair it with the tools of SQLite or PostgreSQL"
     )]
     Damaged(String),
     /// The database cannot be opened.

@@ -42,9 +42,9 @@ pub enum TokenOutcome {
     UnsupportedGrantType,
     InvalidScope,
     InvalidTarget,
-    /// 429: a quota or throttle.
+    /// 429: too many failed attempts with a client id from one network.
     Throttled,
-    /// 503: no storage or no key to sign with.
+    /// 503: for example, the database does not answer, or there is no key to sign with.
     Unavailable,
 }
 

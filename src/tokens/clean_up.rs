@@ -21,8 +21,8 @@ const _: () = assert!(LISTS_OUTLIVE > LEASE_SECONDS);
 const BATCH: u32 = 500;
 
 impl Tokens {
-    /// Deletes denied tokens that have ended, the rows of tokens that ended thirty days ago, and status lists whose last token
-    /// ended a day ago.
+    /// Deletes the rows that deny stateless tokens two minutes after these ended, the rows of recorded tokens thirty days after
+    /// these ended, and status lists whose last token ended a day ago.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before the error stays deleted.

@@ -138,6 +138,7 @@ impl Tokens {
     /// Records those tokens of a group that may be issued and whose rows no other transaction holds, with few statements.
     /// Returns for each token whether it was recorded.
     async fn record_together(&self, group: &[Pending]) -> Result<Vec<bool>, Error> {
+        // `bounded` are the tokens that may end older ones: no other transaction may hold the rows of their clients.
         let (free, mut bounded): (Vec<&Pending>, Vec<&Pending>) =
             group.iter().partition(|pending| !pending.what.guard.replaces);
         if bounded.is_empty() {

@@ -96,7 +96,7 @@ fn next_batch(rows: &mut UsageRows, size: usize) -> UsageRows {
         secret_uses: take(&mut rows.secret_uses, size),
         sources: take(&mut rows.sources, sources),
         networks: take(&mut rows.networks, networks),
-        // Oldest first, and few.
+        // `sorted` does not reverse them, so they are taken from the front.
         failures: rows.failures.drain(..failures).collect(),
     }
 }

@@ -36,7 +36,7 @@ fn a_batch_has_all_sources_and_networks_of_a_client_or_none() {
     let (mut seen, mut stored) = (Vec::new(), (0, 0));
     while !rows.is_empty() {
         let batch = next_batch(&mut rows, 10);
-        // Ten, and up to six more of the last client.
+        // Ten, and up to six more of the last client; fewer at the end.
         assert!((1..=16).contains(&batch.networks.len()), "{} networks", batch.networks.len());
         let mut of_sources: Vec<_> = batch.sources.iter().map(|row| row.client_id).collect();
         let mut of_networks: Vec<_> = batch.networks.iter().map(|row| row.client_id).collect();

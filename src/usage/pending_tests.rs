@@ -37,6 +37,7 @@ fn count(rows: &UsageRows) -> Vec<(&str, i64, &str, i64)> {
 #[test]
 fn counts_that_are_put_back_are_neither_lost_nor_counted_twice() {
     let (mut pending, id) = (Pending::default(), ClientId::new("a").unwrap());
+    // As when the client was read from the database again, while requests still use the old record.
     let (old, new) = (Arc::new(Tally::default()), Arc::new(Tally::default()));
     let (hour, begins) = (hour_of(NOW), start_of(hour_of(NOW)));
     let add = |pending: &mut Pending, tally: &Arc<Tally>, hour| {

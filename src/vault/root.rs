@@ -178,7 +178,8 @@ impl Subkeys {
         self.webhook_keys.open(&[webhook_id.as_bytes(), key_id.as_bytes()], sealed)
     }
 
-    /// Seals what one step of a sign-in keeps for the next step, bound to its purpose and to the hash of its name.
+    /// Seals what one step of a sign-in keeps for the next step, bound to its purpose and to the hash of the name
+    /// by which that step finds it.
     pub fn seal_state(
         &self,
         random: &Random,
@@ -277,9 +278,9 @@ mod tests {
         let (random, master, root) = keys();
         let mac = root.subkeys().secret_mac("mms_x");
         let other = self::master("11");
-        let rewrapped = RootKey::unseal(&master, &root.seal(&master, &random).unwrap()).unwrap();
-        let moved = RootKey::unseal(&other, &rewrapped.seal(&other, &random).unwrap()).unwrap();
-        assert_eq!(moved.subkeys().secret_mac("mms_x"), mac);
+        let opened = RootKey::unseal(&master, &root.seal(&master, &random).unwrap()).unwrap();
+        let rewrapped = RootKey::unseal(&other, &opened.seal(&other, &random).unwrap()).unwrap();
+        assert_eq!(rewrapped.subkeys().secret_mac("mms_x"), mac);
     }
 
     #[test]

@@ -19,14 +19,21 @@ const SALT: &[u8] = b"mintmark/1";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// It was sealed under another key.
-    #[error("it was sealed under another key: the master key, or the row, belongs to another database")]
+    #[error(
+        "a value in the database is encrypted with another key: the master key, or the row, belongs to another database. \
+         Restore the database from a backup, and its master key"
+    )]
     OtherKey,
     /// Its bytes were changed, or it is bound to something else.
-    #[error("it is damaged: its bytes were changed, or moved from another row. Restore it from a backup")]
+    #[error(
+        "an encrypted value in the database is damaged: its bytes were changed, or moved from another row. Restore the \
+         database from a backup"
+    )]
     Damaged,
     /// Its envelope has a version that this program does not know.
     #[error(
-        "it is sealed in format {0}, which this version of Mintmark does not know: run the version that sealed it, or a newer one"
+        "a value in the database is encrypted in format {0}, which this version of Mintmark does not know: run the version \
+         that encrypted it, or a newer one"
     )]
     Version(u8),
     /// No random bytes for a nonce.

@@ -72,6 +72,7 @@ test('one box takes the credentials, and a request is sent with the token to thi
 test('grant_type is filled in, and the first steps name this server', async () => {
   const { context, page, faults } = await reference(1280)
   await page.locator('rapi-doc').getByText(`URL=${service.issuer}`).first().waitFor()
+  // So it is in openapi.yaml; the page puts the address of its server in its place.
   assert.equal(await page.locator('rapi-doc').getByText('URL=http://127.0.0.1:8080').count(), 0)
   await page.locator('rapi-doc [data-content-id="post-/oauth2/token"]').first().click()
   const grant = page.locator('rapi-doc [id="post-/oauth2/token"] [data-pname="grant_type"]').first()

@@ -46,6 +46,7 @@ async function everyPage() {
     '/console/workspaces/acme-in/api-clients?label=nobody-has-this', keys, `/console/webhooks/${hook}`, '/console/webhooks?workspace_id=acme-in']
   const found = new Map(known.map((path) => [path, 200]))
   const waiting = ['/console', ...known]
+  // Of the links that differ only in an id or in the query, one is opened.
   const shape = (path) => path.replace(/cl_\w+|[\w-]{22,}/g, '{id}').replace(/\?.*/, '?')
   const shapes = new Set(known.map(shape))
   while (waiting.length > 0) {

@@ -43,7 +43,8 @@ async function withDevice(page) {
   }
 }
 
-// A person who has a passkey and is not signed in. On their pages, `asked` lists the calls of navigator.credentials.get.
+// A person who has a passkey and is not signed in. On their pages, `asked` lists the calls of navigator.credentials.get; the
+// `before` of a call says for each earlier one whether it was aborted by then. `answered`, if a test sets it, runs after each.
 async function withPasskey() {
   const { setup_link: link } = service.command('operators', 'setup-link', 'ada@example.com')
   const someone = await person(browser, origin)

@@ -1,8 +1,9 @@
 """Which library accepts which token with its default options: what is expected, and the table of what was found.
 
 A cell is a kind of token: its signing algorithm and how long it is valid. A verdict is `accepts`, or `refuses: ` and the
-message of the library. The tests of each language compare the verdicts of their libraries with the expected ones, and append
-them to the file named by MINTMARK_VERDICTS: one line with library, cell and verdict, separated by tabs.
+message of the library, of which an expected verdict has a part. The tests of each language compare the verdicts of their
+libraries with the expected ones, and append them to the file named by MINTMARK_VERDICTS: one line with library, cell and
+verdict, separated by tabs.
 """
 
 import sys
@@ -28,7 +29,7 @@ def expected() -> dict[str, dict[str, str]]:
     return {
         "PyJWT": library(),
         "joserfc": library(),
-        # Validators of RFC 9068, which requires `exp` and `typ: at+jwt`.
+        # Validators of RFC 9068, which requires `exp` and `typ: at+jwt`. Tokens without `exp` have `typ: JWT`.
         "Authlib, RFC 9068": library(omit="refuses: Invalid claim: 'typ'", eddsa="refuses: Algorithm of 'EdDSA' is not recommended"),
         "oauth4webapi, RFC 9068": library(omit="refuses: unexpected"),
         "jose": library(),

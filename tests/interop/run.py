@@ -101,6 +101,7 @@ def audit(engine: str, stack: ExitStack) -> dict:
         for number in range(300):
             manager.call("PATCH", "/v1/workspaces/platform", json.dumps({"name": f"Platform {number}"}).encode(), 200)
     service = stack.enter_context(running(database, **settings))
+    # Changes of the database that must be found, each with the statement that reverts it.
     changes = [
         ["UPDATE audit_events SET seq = -1 WHERE seq = 5", "UPDATE audit_events SET seq = 5 WHERE seq = -1"],
         ["UPDATE audit_events SET entry = REPLACE(entry, 'salt', 'Salt') WHERE seq = 6", "UPDATE audit_events SET entry = REPLACE(entry, 'Salt', 'salt') WHERE seq = 6"],
@@ -124,7 +125,7 @@ def generated(engine: str, stack: ExitStack) -> dict:
 
 
 def openapi(engine: str, stack: ExitStack) -> dict:
-    """One service with an object of every kind, with the ids in the examples of openapi.yaml."""
+    """One service, and a copy of openapi.yaml whose examples have the ids of objects in it."""
     create_database = database_urls(engine, stack)
     # The management token must be recorded, because deleting a signing key ends the stateless tokens that it may have signed.
     service = stack.enter_context(running(create_database("openapi"), TOKENS__RECORD_ABOVE_SECONDS="60"))

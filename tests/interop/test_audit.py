@@ -73,6 +73,7 @@ CHANGES = {
     "a column": (lambda lines: with_entry(lines, 7, lambda row: row.update(actor="operator:x")), "the columns of entry 7 were changed: actor"),
     "an entry": (lambda lines: with_entry(lines, 7, lambda row: row.update(entry=row["entry"].replace("salt", "Salt"))), "are not those that were signed"),
     "removed": (lambda lines: lines[:7] + lines[8:], "entry 7 is missing"),
+    # The last entry is there twice, so that the number of entries is the same.
     "removed, the rest renumbered": (lambda lines: renumbered(lines[:7] + lines[8:] + lines[-1:]), "are not those that were signed"),
     "moved": (lambda lines: renumbered([lines[1], lines[0], *lines[2:]]), "are not those that were signed"),
     "added": (lambda lines: renumbered([lines[0], lines[0], *lines[1:]]), "are not those that were signed"),

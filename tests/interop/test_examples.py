@@ -134,7 +134,7 @@ def test_a_revoked_token_is_refused(program, cell):
 
 
 def test_a_single_revoked_stateless_token_is_accepted_until_its_exp(program):
-    # It shares the slot of its client.
+    # It shares a slot of the status list with all stateless tokens of its client, so the list does not change.
     cell = CELLS["ES256 normal"]
     token = fetch_token(cell)
     revoke(cell, token)
@@ -156,6 +156,7 @@ def test_a_token_for_another_audience_or_product_is_refused(program, more, answe
 
 
 def test_another_spelling_of_the_issuer_is_not_accepted(program):
+    # The metadata names the issuer without the slash, so it is not used, and there are no keys.
     cell = CELLS["ES256 normal"]
     program.refuses(Issuer(cell["issuer"] + "/", cell["audience"]), fetch_token(cell), 503)
 
@@ -252,6 +253,7 @@ def signed(header: dict, claims: dict, alg: str, key) -> str:
     return f"{text}.{encode(SIGN[alg].sign(text.encode(), key))}"
 
 
+# 64 slots of two bits. Slot 1 is 1, which means revoked.
 ZLIB = zlib.compress(bytes([0b0100] + [0] * 15))
 
 
@@ -347,7 +349,8 @@ def test_without_an_issuer_no_token_is_accepted(program, forger):
     program.refuses(Issuer("http://127.0.0.1:9", forger.audience), forge(forger), 503)
 
 
-def test_a_status_list_of_another_issuer_is_not_fetched(program, forger):
+def test_a_token_that_names_no_status_list_of_its_issuer_is_refused(program, forger):
+    """With 401. If such a list were fetched, it could not be used, and the answer would be 503."""
     elsewhere = {"status_list": {"idx": 1, "uri": forger.issuer + ".evil.example/oauth2/status-lists/1"}}
     for claims in [{"status": None}, {"status": elsewhere}, {"status": {"status_list": {"idx": 1, "uri": forger.issuer + "/jwks"}}}]:
         token = forge(forger, claims=claims)

@@ -132,7 +132,7 @@ def test_valid_tokens_are_accepted_and_missing_malformed_and_never_expiring_ones
             assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"'), wrong
 
 
-def test_revoked_and_foreign_tokens_are_refused_and_each_document_is_fetched_once(service, forger):
+def test_revoked_tokens_and_tokens_for_another_product_are_refused_and_each_document_is_fetched_once(service, forger):
     forger.asked.clear()
     with service.running(forger) as url:
         for _ in range(5):

@@ -70,6 +70,7 @@ def token(run) -> str:
 
 
 def test_every_program_is_run_or_names_the_token_endpoint(snippets):
+    # `header` is no program, but the header `Authorization: Bearer TOKEN`.
     assert snippets.keys() == RUN.keys() | NOT_RUN | {"header"}
     for name in NOT_RUN:
         assert FACTS["issuer"] + "/oauth2/token" in snippets[name]
@@ -92,6 +93,7 @@ def test_a_program_verifies_a_token(run, token, name):
     for wrong in [{"TOKEN": token[:-4] + "AAAA"}, {"TOKEN": token, "PRODUCT": "e-way-bill"}]:
         refused = run(name, **wrong)
         assert refused.returncode == 1 and refused.stderr.startswith("refused: "), refused.stderr
+    # The Java program names only the product, to `/oauth2/verify`.
     if name == "verify-python":
         assert run(name, TOKEN=token, AUDIENCE="https://other.example.com").returncode == 1
 

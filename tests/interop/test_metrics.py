@@ -44,4 +44,5 @@ def test_promtool_finds_no_problem():
 
 
 def test_promtool_reports_a_wrong_metric():
+    # By convention, times are in seconds.
     assert check("# HELP mintmark_wait_milliseconds Wait.\n# TYPE mintmark_wait_milliseconds gauge\nmintmark_wait_milliseconds 1\n").returncode != 0

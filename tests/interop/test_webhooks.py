@@ -60,7 +60,7 @@ class Receiver:
 
 @pytest.fixture(scope="module")
 def request_and_keys() -> tuple[dict, bytes, dict]:
-    """The headers and body of a request that was signed with two sets of keys, and the newer set; its `old` is the other."""
+    """The headers and body of a request that was signed with two sets of keys, and the newer set. Its `old` is the older."""
     receiver = Receiver()
     hook = call("POST", LIST, {"url": receiver.url, "events": ["product.created"]})
     keys = call("POST", f"/v1/webhooks/{hook['webhook_id']}/secrets", {})
@@ -72,7 +72,7 @@ def request_and_keys() -> tuple[dict, bytes, dict]:
 
 
 def tampered(headers: dict, body: bytes) -> list[tuple[dict, bytes]]:
-    """Requests that must be refused: each has another body, id, timestamp (five minutes and a second too old) or signature."""
+    """Requests that must be refused: each has another body, id, timestamp (a second older than allowed) or signature."""
     old = {**headers, "webhook-timestamp": str(int(headers["webhook-timestamp"]) - 301)}
     return [(headers, body + b" "), ({**headers, "webhook-id": "other"}, body), (old, body), ({**headers, "webhook-signature": "v1,AAAA v1a,AAAA"}, body)]
 

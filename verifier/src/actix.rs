@@ -53,8 +53,8 @@ impl Requirement for ValidToken {
 }
 
 /// The claims of a request's bearer token, verified by the [`Verifier`] in the app's data
-/// (`web::Data<Verifier>`). The token is read from the `Authorization` header only, never from the query or a
-/// form (RFC 9700 §4.3.2).
+/// (`web::Data<Verifier>`). The token is read from the `Authorization` header only, never from the query (RFC
+/// 9700 §4.3.2) or a form.
 pub struct Authorized<R = ValidToken> {
     claims: Arc<AccessTokenClaims>,
     requirement: PhantomData<fn() -> R>,

@@ -1,6 +1,6 @@
 //! A strict reader of JSON objects, for headers, claims, metadata and key sets. It refuses text that is not UTF-8 and
 //! members that occur twice, at any depth: two parsers could take different values from such a text (RFC 7515 §4, RFC
-//! 8725 §2.4).
+//! 8725 §2.6).
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};

@@ -40,7 +40,7 @@ pub(crate) struct Key {
 
 /// Why a JWK Set was refused as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{}", self.as_str())]
+#[error("the key set is not valid: {}", self.as_str())]
 pub enum KeySetError {
     /// Not a JSON object with an array `keys`, or a member occurs twice.
     NotAKeySet,

@@ -57,8 +57,8 @@ impl RingVerifier {
             return Err(new_error(ErrorKind::InvalidAlgorithm));
         }
         let key = match algorithm {
-            Algorithm::ES256 => encoded(&ECDSA_P256_SHA256_FIXED, is_p256_point(key.try_get_as_bytes()?)?),
-            Algorithm::EdDSA => encoded(&ED25519, is_ed25519_key(key.try_get_as_bytes()?)?),
+            Algorithm::ES256 => encoded(&ECDSA_P256_SHA256_FIXED, p256_point(key.try_get_as_bytes()?)?),
+            Algorithm::EdDSA => encoded(&ED25519, ed25519_key(key.try_get_as_bytes()?)?),
             Algorithm::RS256 => rsa(&RSA_PKCS1_2048_8192_SHA256, key),
             Algorithm::PS256 => rsa(&RSA_PSS_2048_8192_SHA256, key),
             _ => return Err(new_error(ErrorKind::UnsupportedAlgorithm)),
@@ -110,7 +110,7 @@ fn rsa(parameters: &'static RsaParameters, key: &DecodingKey) -> PublicKey {
     }
 }
 
-fn is_p256_point(bytes: &[u8]) -> Result<&[u8]> {
+fn p256_point(bytes: &[u8]) -> Result<&[u8]> {
     if bytes.len() == 65 && bytes.first() == Some(&4) {
         Ok(bytes)
     } else {
@@ -118,7 +118,7 @@ fn is_p256_point(bytes: &[u8]) -> Result<&[u8]> {
     }
 }
 
-fn is_ed25519_key(bytes: &[u8]) -> Result<&[u8]> {
+fn ed25519_key(bytes: &[u8]) -> Result<&[u8]> {
     if bytes.len() == 32 { Ok(bytes) } else { Err(new_error(ErrorKind::InvalidEddsaKey)) }
 }
 

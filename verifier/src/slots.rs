@@ -18,7 +18,7 @@ pub struct Slots {
 impl Slots {
     /// Reads `bits` and `lst` of a `status_list`. `lst` is base64url of a zlib stream that decompresses to at most
     /// [`MAX_STATUS_LIST_BYTES`]. An entry has 1, 2, 4 or 8 bits; the first is in the least significant bits of the
-    /// first byte.
+    /// first byte. The error says what is wrong, as the end of a sentence about the list.
     pub fn decode(bits: u64, lst: &str) -> Result<Self, &'static str> {
         let bits = match bits {
             1 => 1,

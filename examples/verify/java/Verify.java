@@ -193,7 +193,9 @@ public final class Verify {
 
     private Map<String, Map<?, ?>> discover() throws Refused {
         Map<?, ?> metadata = json(issuer + "/.well-known/oauth-authorization-server");
-        if (!issuer.equals(metadata.get("issuer"))) throw unavailable("the metadata is that of " + metadata.get("issuer"));
+        if (!issuer.equals(metadata.get("issuer"))) {
+            throw unavailable("asked " + issuer + ", but the metadata is that of " + metadata.get("issuer"));
+        }
         String uri = String.valueOf(metadata.get("jwks_uri"));
         Map<String, Map<?, ?>> found = new HashMap<>();
         try {

@@ -169,7 +169,9 @@ async fn serve(
     let stops_by = stops_by.unwrap_or_else(Instant::now);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if timeout_at(stops_by, all_ended).await.is_err() {
-        tracing::warn!("requests were cut off: they took longer than server.shutdown_timeout_seconds");
+        tracing::warn!(
+            "requests were cut off; when the server stops, they may take up to server.shutdown_timeout_seconds"
+        );
         connections.shutdown().await;
     }
 }

@@ -19,7 +19,8 @@ const PAGE: u32 = 1_000;
 /// Write the audit trail to standard output, one JSON document per line, oldest first
 ///
 /// A line of the format `jsonl` has the event as it is stored, with the exact bytes of its entry and their hash, so that
-/// examples/audit-verify checks it without Mintmark. A line of the format `ocsf` is an event of OCSF 1.6.0.
+/// examples/audit-verify checks it without Mintmark. A line of the format `ocsf` is an event of OCSF 1.6.0. Events that are
+/// not in a log yet are left out; a running server adds them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mintmark audit export > audit.jsonl
@@ -28,7 +29,8 @@ pub(super) struct Export {
     /// The format of a line
     #[arg(long = "format", value_name = "FORMAT", default_value = "jsonl")]
     line: Line,
-    /// Only events since then: a date like 2026-11-23 (00:00 UTC), an instant, or how long ago, like 24h or 7d
+    /// Only events since then: a date like 2026-11-23 (00:00 UTC), an instant, or how long ago, like 24h or 7d.
+    /// examples/audit-verify needs all events
     #[arg(long, value_name = "DATE")]
     since: Option<Past>,
 }

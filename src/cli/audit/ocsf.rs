@@ -1,5 +1,5 @@
 //! Audit events as events of the Open Cybersecurity Schema Framework, version 1.6.0, for SIEMs: sign-ins and sign-outs as
-//! Authentication (3002), other events of operators as Account Change (3001), everything else as Entity Management (3004).
+//! Authentication (3002), other events about operators as Account Change (3001), everything else as Entity Management (3004).
 
 use serde_json::{Map, Value, json};
 

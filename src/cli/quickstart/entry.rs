@@ -55,5 +55,6 @@ impl Entry {
 /// Whether to send the operator to the sign-in page: a setup link would replace their way to sign in. A disabled operator gets
 /// no setup link either.
 fn needs_no_setup_link(operator: &Operator) -> bool {
+    // `false`: the demo does not require a second factor.
     !operator.is_active() || operator.has_way_in(false)
 }

@@ -65,7 +65,7 @@ impl Steps<'_> {
         format!(
             "\
 Mintmark {version} at {issuer}, data in {database}.
-Steps 1 to 3 have just been done. Their commands work in another terminal.
+Steps 1 to 3 have just been done. Their commands work in another terminal while the server runs.
 
 1. An administrator registers an ERP: an API client in the workspace `{WORKSPACE}`, for two products.
 

@@ -140,7 +140,7 @@ async fn from_outside(
         .allow_never_expiring(true)
         .allow_bound(true)
         .build()
-        .map_err(|error| Failure::Usage(format!("--remote: {error}")))?;
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let outcome = verifier.verify(token).await;
     outcome.map(std::sync::Arc::unwrap_or_clone).map_err(|error| invalid(&error, token))
 }
@@ -189,7 +189,9 @@ fn print(claims: &AccessTokenClaims, format: Format) -> Result<(), Failure> {
         output::line("the token is valid\n")?;
         format.record(&shown, MEMBERS)?;
         if claims.cnf.is_some() {
-            eprintln!("\nIt is bound to a key: a service must also check the proof that comes with it.");
+            eprintln!(
+                "\nThe token is bound to a key: a service must also check the proof that comes with it."
+            );
         }
         return Ok(());
     }

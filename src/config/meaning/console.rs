@@ -113,11 +113,12 @@ impl Check {
             }
         };
         if !is_visible(secret.expose(), SECRET_MAX) {
+            let is_inline = raw.client_secret_file.is_empty();
             self.refuse_member(
                 entry,
-                "client_secret",
-                "it is empty, or longer than 4096 characters, or has characters that no secret has",
-                "Set client_secret, or client_secret_file to the path of a file with it",
+                if is_inline { "client_secret" } else { "client_secret_file" },
+                "the secret is empty, or longer than 4096 characters, or has characters that no secret has",
+                "Set client_secret to the secret, or client_secret_file to the path of a file with only the secret",
             );
         }
         secret
@@ -158,7 +159,7 @@ fn issuer_refusal(text: &str, own: Option<&PublicUrl>) -> Option<(&'static str, 
         "https" => {}
         // If only this machine can reach the service, the provider may be on this machine too.
         "http" if own.is_some_and(PublicUrl::is_loopback) => {}
-        // server.public_url is refused, so whether it is loopback is not known.
+        // server.listen or server.public_url is refused, so whether the service is on loopback is not known.
         "http" if own.is_none() => {}
         _ => {
             return Some(("an issuer is an https URL (http only where server.public_url is loopback)", LIKE));

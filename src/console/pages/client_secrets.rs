@@ -106,7 +106,7 @@ const OVERLAPS: [(&str, &str, &str); 5] = [
     (
         "",
         "Keep the others as they are",
-        "They stay valid until you delete them. Safest: retire them when the new one is used.",
+        "They stay valid until they end or you delete them. Safest: delete them when the new one is used.",
     ),
     ("0", "End the others now", "For a secret that leaked. Whatever uses them is refused at once."),
     ("3600", "End the others in 1 hour", ""),
@@ -164,7 +164,7 @@ fn strip(secrets: &[ClientSecret], now: UnixSeconds) -> Option<Strip> {
     let is_quiet = last.is_none_or(|(at, _)| now - at >= QUIET_SECONDS);
     Some(match newest.last_used_at {
         None => Strip {
-            text: format!("The new secret is not used yet; {old}. Wait before you retire it."),
+            text: format!("The new secret is not used yet; {old}. Wait before you delete it."),
             is_safe: false,
         },
         Some(new) if last.is_some_and(|(at, _)| at >= new) => Strip {
@@ -181,12 +181,12 @@ fn strip(secrets: &[ClientSecret], now: UnixSeconds) -> Option<Strip> {
         Some(new) => Strip {
             text: match newest.first_used_at {
                 Some(first) => format!(
-                    "The new secret was first used {} and last used {}; {old}: safe to retire.",
+                    "The new secret was first used {} and last used {}; {old}: safe to delete.",
                     moment::ago(now, first),
                     used(newest, new, now)
                 ),
                 None => {
-                    format!("The new secret was last used {}; {old}: safe to retire.", used(newest, new, now))
+                    format!("The new secret was last used {}; {old}: safe to delete.", used(newest, new, now))
                 }
             },
             is_safe: true,

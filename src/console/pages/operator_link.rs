@@ -88,7 +88,7 @@ pub(crate) async fn get(signed_in: SignedIn, path: Path<String>) -> Result<HttpR
         let shell = Shell { reload_seconds: Some(2), ..signed_in.shell("One moment") };
         return ok(&WaitingPage { shell });
     }
-    let unreadable = || Error::Crypto("what is shown once cannot be read".to_owned());
+    let unreadable = || Error::Crypto("the sealed secret, token or link cannot be read".to_owned());
     match reveal_flow::find(&signed_in, &reader, &nonce).await? {
         Reveal::None => Err(Stop::not_found()),
         Reveal::Shown { sealed, made_at, .. } => {

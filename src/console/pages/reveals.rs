@@ -196,7 +196,7 @@ async fn find(signed_in: &SignedIn, text: &str, shown_as: GivenAs) -> Result<Fou
     let client = signed_in.door.href(&format!("/api-clients/{}", of_client.record.client.client_id));
     match reveal {
         Reveal::Shown { sealed, made_at, .. } => {
-            let unreadable = || Error::Crypto("what is shown once cannot be read".to_owned());
+            let unreadable = || Error::Crypto("the sealed secret, token or link cannot be read".to_owned());
             let read = async |bytes: &[u8]| Shown::read(bytes).ok_or_else(unreadable);
             let ledger = &signed_in.door.services.ledger;
             let shown = ledger.show(&of_client.inside.reader, &sealed, shown_as, read).await?;

@@ -71,7 +71,7 @@ pub(crate) async fn get(signed_in: SignedIn, path: Path<String>) -> Result<HttpR
         let shell = Shell { reload_seconds: Some(2), ..signed_in.shell("One moment") };
         return ok(&WaitingPage { shell });
     }
-    let unreadable = || Error::Crypto("what is shown once cannot be read".to_owned());
+    let unreadable = || Error::Crypto("the sealed secret, token or link cannot be read".to_owned());
     let (caller, found) = shown(&signed_in, &nonce).await?;
     match found {
         Reveal::None => Err(Stop::not_found()),

@@ -121,7 +121,8 @@ pub(super) fn after_passkey(visitor: &Visitor, next: &str) -> Result<HttpRespons
     )
 }
 
-/// What the page says after too many attempts. More than 90 seconds are rounded up to minutes.
+/// What the page says after too many attempts, or while too many passwords are being checked. More than 90 seconds are
+/// rounded up to minutes.
 pub(super) fn too_many(seconds: u32) -> Problem {
     let wait = moment::span(if seconds > 90 { i64::from(seconds.div_ceil(60)) * 60 } else { seconds.into() });
     Problem::general(format!(

@@ -28,7 +28,7 @@ pub(super) fn created(facts: Facts<'_>) -> Letter {
 
 pub(super) fn updated(facts: Facts<'_>) -> Letter {
     let mut letter = Letter::new("API client changed")
-        .says("Settings of the API client were changed. It can go on getting access tokens.")
+        .says("Settings of the API client were changed.")
         .may_say(revoked_with_it(facts))
         .advises("Open the API client in the console, and set back what was changed. If you do not know who did it, disable the client until you do.")
         .advises(ASK);
@@ -48,7 +48,7 @@ pub(super) fn disabled(facts: Facts<'_>) -> Letter {
 
 pub(super) fn enabled(facts: Facts<'_>) -> Letter {
     let mut letter = Letter::new("API client enabled again")
-        .says("The API client can get access tokens again, and tokens it had before that have not ended are accepted again.")
+        .says("The API client can get access tokens again, and the tokens it had before are accepted again, unless they have ended.")
         .may_say(revoked_with_it(facts))
         .advises("Open the API client in the console, and disable it.")
         .advises(ASK);
@@ -72,7 +72,7 @@ pub(super) fn deleted(facts: Facts<'_>) -> Letter {
         .says("The API client and its secrets are gone. Its access tokens are refused.")
         .may_say(revoked_with_it(facts))
         .advises("Systems that used this client cannot call any more. A deleted client cannot be brought back: create a new one, and roll out its id and secret.")
-        .advises("Ask the people who run this service for you who did it, and give them the client id. The audit trail has it.");
+        .advises("The audit trail shows who did it: ask the people who run this service for you, and give them the client id.");
     letter.page = Some(String::new());
     letter
 }

@@ -141,7 +141,7 @@ pub(super) enum Unwritable {
     #[error("the setup link has expired: make a new one")]
     Ended,
     /// A template could not be rendered, which is not expected.
-    #[error("it could not be written: {0}")]
+    #[error("the mail cannot be written: {0}")]
     Template(#[from] askama::Error),
 }
 
@@ -240,7 +240,7 @@ fn why(mail: &MailFacts) -> String {
             format!("This went to {recipient} because that is the address of your account.")
         }
         MailKind::WebhookDisabled | MailKind::DeliveryFailed => {
-            format!("This went to {recipient}, an administrator of the workspace.")
+            format!("This went to {recipient}, an administrator of the workspace or of the platform.")
         }
         _ if recipient.is_empty() => "This went to the notification addresses of the API client.".to_owned(),
         _ => format!("This went to {recipient}, a notification address of the API client."),

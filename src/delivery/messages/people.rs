@@ -8,7 +8,7 @@ pub(super) fn ways_in_replaced(facts: Facts<'_>) -> Letter {
     let hello = facts.shown("name").map(|name| format!("Hello {name},"));
     let mut letter = Letter::ended("Your ways to sign in were replaced")
         .may_say(hello)
-        .says("A setup link was used for your account: the passkeys, password and codes that you had do not work any more, your sessions have ended, and a new way to sign in was set up.")
+        .says("A setup link was used for your account: the passkeys, password, codes and linked accounts that you had do not work any more, your sessions have ended, and a new way to sign in was set up.")
         .advises("If it was not you, somebody else can sign in as you now. Ask a platform administrator at once to disable your account, or to make a new setup link for you, which removes what was set up.");
     letter.tone_word = "About your account";
     letter.page = Some("/account".to_owned());
@@ -37,11 +37,11 @@ pub(super) fn setup_link(facts: Facts<'_>, link: Option<&str>) -> Letter {
 pub(super) fn webhook_disabled(facts: Facts<'_>) -> Letter {
     let why = match facts.text("reason") {
         Some("gone") => Some("its receiver answered 410 Gone"),
-        Some("failing") => Some("its receiver took nothing for five days"),
+        Some("failing") => Some("its receiver accepted no request for five days"),
         _ => None,
     };
     let mut letter = Letter::ended("Webhook disabled")
-        .says("The service sends nothing to this webhook any more, because its receiver refused or failed for too long.")
+        .says("The service sends nothing to this webhook any more, because its receiver answered 410 Gone, or accepted no request for five days.")
         .row(facts.shown("url").map(|url| Row::code("Webhook", url)))
         .row(facts.shown("webhook_id").map(|id| Row::code("Webhook id", id)))
         .row(why.map(|why| Row::new("Why", why)))

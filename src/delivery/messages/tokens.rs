@@ -8,7 +8,7 @@ use crate::model::moment::count;
 pub(super) fn generated(facts: Facts<'_>) -> Letter {
     let end = facts.moment("expires_at").unwrap_or_else(|| "never, until it is revoked".to_owned());
     Letter::new("Access token generated")
-        .says("An administrator generated an access token for the API client. It was shown once, and is not in this mail.")
+        .says("An access token was generated for the API client. It was shown once, and is not in this mail.")
         .row(scope(facts))
         .row(Some(Row::new("It expires", end)))
         .row(token_id(facts))

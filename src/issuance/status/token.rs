@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn l4_the_long_vector_of_two_bits_is_what_we_write_for_the_same_statuses() {
+    fn l4_the_long_vector_of_two_bits_decompresses_to_the_same_statuses_as_ours() {
         let statuses = [
             (0, 1),
             (1993, 2),

@@ -5,7 +5,8 @@ use ring::digest::{Context, SHA256};
 /// SHA-256.
 pub(crate) type Hash = [u8; 32];
 
-/// Nodes are stored at each level of the tree that is a multiple of this: full subtrees of 2^8 leaves, of 2^16, and so on.
+/// Hashes are stored of the full subtrees whose height is a multiple of this: of 2^8 leaves (level 1), of 2^16 (level 2), and
+/// so on.
 pub(super) const LEVEL_BITS: u32 = 8;
 
 fn sha256(parts: &[&[u8]]) -> Hash {
@@ -43,7 +44,9 @@ pub(super) fn root_over(hashes: &[Hash]) -> Hash {
 /// A full subtree of which the last leaf was just added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Node {
+    /// Its height divided by [`LEVEL_BITS`].
     pub(super) level: i64,
+    /// Which subtree of its level it is, from the left, from 0.
     pub(super) position: i64,
     pub(super) hash: Hash,
 }

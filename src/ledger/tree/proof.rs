@@ -71,7 +71,7 @@ impl Ledger {
     ) -> Result<String, Error> {
         let checkpoint = self.audit_checkpoint(caller, log).await?;
         if from > checkpoint.size {
-            return Err(Error::NotFound("checkpoint of that size"));
+            return Err(Error::NotFound("checkpoint"));
         }
         let mut hashes = Hashes::new(&self.kernel.storage, checkpoint.log);
         let hashes = hashes.of_all(&path::consistency(from, checkpoint.size)).await?;

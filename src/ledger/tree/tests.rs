@@ -157,6 +157,7 @@ fn parts_of_large_trees_are_made_of_stored_subtrees() {
     let at = |level: i64, position: i64| {
         nodes.iter().find(|node| (node.level, node.position) == (level, position)).unwrap().hash
     };
+    // The full subtrees of 256 leaves, and one of 65,536.
     assert_eq!(nodes.len(), 66_000 / 256 + 1);
     assert_eq!(at(2, 0), naive_root(&all[..65_536]));
     assert_eq!(at(1, 256), naive_root(&all[256 * 256..257 * 256]));
@@ -201,6 +202,7 @@ fn a_checkpoint_is_a_signed_note_and_a_changed_or_malformed_one_is_refused() {
         "a\n1\n",
         &note.replacen("\n3\n", "\n03\n", 1),
         &note.replacen("\n3\n", "\n-3\n", 1),
+        // The root is one byte.
         "a\n1\nAA==\n\n— a AA==\n",
     ] {
         assert_eq!(Checkpoint::read(bad), Err(NoteError::Malformed), "{bad}");

@@ -151,7 +151,7 @@ fn differing_columns(stored: &AuditEvent, entered: &AuditEvent) -> Vec<&'static 
     columns.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name).collect()
 }
 
-/// Entries from number `from` to before `to`, in words.
+/// Entries from number `from` to before `to`, in words, with the verb.
 fn numbers(from: i64, to: i64) -> String {
     if to - from == 1 { format!("entry {from} is") } else { format!("the entries {from} to {} are", to - 1) }
 }
@@ -271,7 +271,7 @@ impl Ledger {
                 storage.audit_trees().await?.iter().find(|one| one.log == tree.log).map(|one| one.size);
             let seq = added.place.map_or(0, |place| place.seq);
             if size_now.is_none_or(|size| seq >= size) {
-                check.found(format!("entry {seq} was added without being counted"));
+                check.found(format!("entry {seq} was added beyond the recorded size of the log"));
             }
         }
         Ok(())
@@ -304,8 +304,10 @@ impl Ledger {
                         None => node.position + 1 > covered >> (8 * level),
                     };
                     if !is_right {
-                        check
-                            .found(format!("the stored hash {} of level {level} was changed", node.position));
+                        let position = node.position;
+                        check.found(format!(
+                            "the stored hash {position} of level {level} is missing or was changed"
+                        ));
                     }
                 }
             }

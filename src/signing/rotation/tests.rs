@@ -226,6 +226,7 @@ fn a_retired_key_stays_until_the_last_token_it_may_have_signed_has_expired() {
         key("e", Alg::ES256, UseFor::Expiring, Phase::Retiring, START),
         key("n", Alg::ES256, UseFor::NeverExpiring, Phase::Retiring, START),
     ];
+    // No ES256 key is generated with this setting, so that every step is about one of these keys.
     let policy = Policy { signing_alg: Alg::RS256, ..POLICY };
     let steps =
         |keys: &[SigningKey], live: &[&str], now| due(keys, |kid| live.contains(&kid), now, &policy).steps;

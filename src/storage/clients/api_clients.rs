@@ -34,7 +34,7 @@ statements! {
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
 }
 
-// Each engine has its own function to expand an array.
+// Each engine has its own function to expand an array. SQLite needs the WHERE to tell ON CONFLICT from the ON of a join.
 const GRANT: EngineSql = EngineSql {
     sqlite: "INSERT INTO client_products (client_id, product) SELECT $1, value FROM json_each($2)
         WHERE 1 = 1 ON CONFLICT DO NOTHING",

@@ -1,4 +1,5 @@
-//! Finds clients for work on many of them, and writes when a generation of a client began.
+//! Finds clients for work on many of them, and writes when a generation of a client began. The slots of a client are its own
+//! and those of its recorded tokens ([`Slot`](crate::model::status::Slot)).
 
 use super::rows::{ClientRow, columns};
 use crate::model::client::ApiClient;

@@ -21,8 +21,8 @@ const BY_USE: &str =
     "(SELECT client_id AS used_by, last_used_at, workspace_id AS used_in, ordinal AS use_ordinal
         FROM client_uses) uses CROSS JOIN api_clients WHERE client_id = used_by";
 
-// A subquery finds the labels that pass in the index alone, and keeps its order. Without the subquery PostgreSQL would read
-// each client before it looks at the label; SQLite does not.
+// A subquery reads only the index of labels: it finds the labels that pass the filter, in the order of the index. Without the
+// subquery PostgreSQL would read each client before it looks at the label; SQLite does not.
 const LABELLED: &str = ") labelled CROSS JOIN api_clients WHERE client_id = labelled_id";
 
 const GRANTED: &str = "(SELECT client_id AS granted_to FROM client_products WHERE product = $3) grants

@@ -169,5 +169,5 @@ impl Tx {
 
 /// The channel with the name in a row.
 pub(super) fn channel(name: &str) -> Result<Channel, StorageError> {
-    Channel::from_name(name).ok_or_else(|| StorageError::Damaged(format!("deliveries.channel: {name}")))
+    Channel::from_name(name).ok_or_else(|| StorageError::Damaged(format!("deliveries.channel is `{name}`")))
 }

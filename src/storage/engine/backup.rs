@@ -45,13 +45,18 @@ impl Storage {
     /// Reads every page of a backup. Checks that the backup is complete and that no row refers to a missing one.
     ///
     /// # Errors
-    /// [`StorageError::Damaged`] with what was found; [`StorageError::Open`].
+    /// [`StorageError::Backup`] with the first damage of the copy. [`StorageError::Damaged`] if a row refers to a missing one:
+    /// then the database has this row too. Other variants if a query fails.
     pub async fn verify_backup(file: &Path) -> Result<(), StorageError> {
         let mut connection = open_copy(file).await?;
         let found: Vec<String> =
             sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_all(&mut connection).await?;
         if found != ["ok"] {
-            return Err(StorageError::Damaged(found.join("; ")));
+            return Err(StorageError::Backup(format!(
+                "the copy {} is damaged: {}. Delete it, check the disk, and run the backup again",
+                file.display(),
+                found.join("; ")
+            )));
         }
         let orphans: Vec<(String, Option<i64>, String, i64)> =
             sqlx::query_as("PRAGMA foreign_key_check").fetch_all(&mut connection).await?;

@@ -14,7 +14,7 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(32);
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
 /// The settings of each session: limits for long statements, for waiting for a lock, and for a transaction or connection
-/// whose client no longer answers, because its locks block all others.
+/// of a process that no longer answers, because its locks block all others.
 const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s';
     SET idle_in_transaction_session_timeout = '30s';
     SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;

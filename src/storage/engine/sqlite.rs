@@ -115,8 +115,8 @@ pub(super) async fn give_back_space(write: &SqlitePool) -> Result<bool, sqlx::Er
 
 pub(super) async fn close(read: &SqlitePool, write: &SqlitePool) {
     read.close().await;
-    // SQLite does this by itself only when the last connection closes, and the connection that watches for changes is still
-    // open. Without the checkpoint, the file alone is not the whole database.
+    // SQLite copies the log into the file by itself only when the last connection closes, and the connection that watches for
+    // changes is still open. Without the copy, the file alone is not the whole database.
     if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await {
         tracing::warn!(%error, "the write-ahead log could not be copied into the database file");
     }

@@ -1,6 +1,6 @@
 //! The audit trail: rows of `audit_events`, added by the last statements of the transaction of the change that they record.
-//! They get their numbers in the tree in the same transaction, or later while events from before the tree still wait for
-//! theirs. [`super::audit_tree`] keeps the tree.
+//! They get their numbers in the tree in the same transaction. As long as events from before the tree still wait for their
+//! numbers, new events wait too. [`super::audit_tree`] keeps the tree.
 
 use sqlx::{PgConnection, SqliteConnection};
 

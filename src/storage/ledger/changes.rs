@@ -124,7 +124,7 @@ impl Storage {
         Ok((ChangeWatch { version, seen, unread: false, database_millis: None }, seen))
     }
 
-    /// What changed since the last call. An answer, even an empty one, confirms the counter as of the call.
+    /// What changed since the last call. An answer, even an empty one, includes everything that was committed before the call.
     pub async fn poll_changes(&self, watch: &mut ChangeWatch) -> Result<Changes, StorageError> {
         self.db.check_in_place()?;
         let nothing = Changes::These { seq: watch.seen, changes: Vec::new() };

@@ -1,4 +1,4 @@
-//! Up to which end reminders were made: for each kind and number of days, the last end that was looked at.
+//! Up to which end reminders were made: for each kind and number of days before the end, the last end that was looked at.
 
 use std::collections::BTreeMap;
 

@@ -151,7 +151,7 @@ impl Storage {
         Ok(found.is_some())
     }
 
-    /// Up to `limit` clients that have replaced tokens whose grace is over at `now`.
+    /// Up to `limit` clients with replaced tokens whose grace period is over at `now`.
     pub async fn clients_with_due_tokens(&self, now: i64, limit: u32) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(DUE_CLIENTS)
             .bind(now).bind(i64::from(limit)).fetch_all(pool).await)?)
@@ -273,7 +273,7 @@ impl Tx {
         Ok(revoked(rows, now))
     }
 
-    /// Writes that the replaced tokens of a client whose grace is over at `now` are revoked, at most `limit` of them.
+    /// Writes that replaced tokens of a client are revoked: those whose grace period is over at `now`, at most `limit`.
     pub async fn revoke_due_tokens(
         &mut self,
         client_id: &str,

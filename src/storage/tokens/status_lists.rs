@@ -63,7 +63,9 @@ impl Storage {
             let place =
                 at.and_then(|at| bits.get_mut(at..at + PART_BYTES)).filter(|to| to.len() == stored.len());
             let Some(place) = place else {
-                return Err(StorageError::Damaged(format!("status_bits of list {list}, part {part}")));
+                return Err(StorageError::Damaged(format!(
+                    "part {part} of list {list} in status_bits is invalid"
+                )));
             };
             place.copy_from_slice(&stored);
         }
@@ -112,7 +114,8 @@ impl Tx {
         let (leased, seed): (i64, Vec<u8>) = on_tx!(self.db, conn => sqlx::query_as(LEASE)
             .bind(list).bind(i64::from(count)).bind(i64::from(SLOTS_PER_LIST)).bind(now)
             .fetch_one(&mut *conn).await)?;
-        let damaged = || StorageError::Damaged(format!("status_lists, list {list}"));
+        let damaged =
+            || StorageError::Damaged(format!("`leased` or `seed` of list {list} in status_lists is invalid"));
         let end = u32::try_from(leased).map_err(|_| damaged())?;
         let seed: [u8; 16] = seed.try_into().map_err(|_| damaged())?;
         Ok(Lease::new(list, seed, end.saturating_sub(count), end))

@@ -84,8 +84,7 @@ impl FailureRow {
 }
 
 impl Storage {
-    /// A page of the refused requests of a client, newest first; with `None`, those of all clients and those that name no
-    /// client.
+    /// A page of the refused requests of a client, newest first; with `None`, of all refused requests.
     pub async fn failures(
         &self,
         client_id: Option<&str>,

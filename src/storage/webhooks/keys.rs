@@ -1,4 +1,5 @@
-//! The keys that sign the requests to webhooks: rows of `webhook_keys`, sealed before they get here.
+//! The keys that sign the requests to webhooks: rows of `webhook_keys`, sealed before they get here. A row has two keys, which
+//! sign together: an HMAC secret and the seed of an Ed25519 key. Below they are called a pair.
 
 use crate::model::webhook::Webhook;
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};

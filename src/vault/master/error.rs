@@ -33,9 +33,9 @@ pub enum MasterKeyError {
     Text(MasterKeyFault),
     /// The file holds no key.
     #[error(
-        "{} (keys.master_key_file) does not contain a master key: {fault}. Restore the file from your copy of it; only if no \
-         database has been set up with it yet, delete it and start again: a new one is generated",
-        path.display()
+        "the master key file {path} does not contain a master key: {fault}. Restore the file from your copy of it; only if no \
+         database has been set up with it yet, delete it and make a new one with `mintmark keys generate-master {path}`",
+        path = path.display()
     )]
     File {
         /// The file.
@@ -60,7 +60,7 @@ pub enum MasterKeyError {
     NamedMissing(PathBuf),
     /// The file cannot be read.
     #[error(
-        "{} (keys.master_key_file) cannot be read: {cause}. Make it a file that the user who runs mintmark may read",
+        "the master key file {} cannot be read: {cause}. Make it a file that the user who runs mintmark may read",
         path.display()
     )]
     Unreadable {
@@ -71,7 +71,7 @@ pub enum MasterKeyError {
     },
     /// Every user may read or write the file.
     #[error(
-        "{path} (keys.master_key_file) is open to every user of this machine (mode {mode:04o}). Close it with \
+        "the master key file {path} is open to every user of this machine (mode {mode:04o}). Close it with \
          `chmod 0600 {path}` (or 0640, for a group), and consider whether somebody has read the key",
         path = path.display()
     )]
@@ -83,8 +83,9 @@ pub enum MasterKeyError {
     },
     /// A new file could not be written.
     #[error(
-        "a new master key could not be written to {} (keys.master_key_file): {cause}. Let the user who runs mintmark \
-         write there, or set keys.master_key to the output of `openssl rand -base64 32`",
+        "a new master key could not be written to {}: {cause}. The file must not exist yet, and the user who runs mintmark \
+         must be able to create it. For a new database, you can set keys.master_key to the output of \
+         `openssl rand -base64 32` instead",
         path.display()
     )]
     NotCreated {

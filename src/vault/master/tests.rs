@@ -60,7 +60,7 @@ fn malformed_keys_are_refused_with_the_reason() {
         let (_folder, path) = file(text.as_bytes(), 0o600);
         let error = MasterKey::read(&path).unwrap_err();
         assert!(matches!(&error, MasterKeyError::File { fault: f, .. } if *f == fault), "{text:?}: {error}");
-        assert!(error.to_string().contains("keys.master_key_file"));
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     }
     let (_folder, path) = file(&[0xff; 33], 0o600);
     let error = MasterKey::read(&path).unwrap_err();
@@ -117,11 +117,13 @@ fn an_empty_database_gets_a_key_and_then_accepts_no_other() {
     assert!(!path.exists());
     let (again, origin) = MasterKey::obtain(None, &path, None, &random).unwrap();
     assert_eq!((again.bytes(), origin), (key.bytes(), Origin::Created(path.clone())));
-    // A start that was interrupted a little later: the database has the key, but it is not at `path` yet.
+    // A start that was interrupted a little later: the database has the key, but it is not at `path` yet. A database with
+    // another fingerprint does not get the key.
     let error = MasterKey::obtain(None, &path, Some(&[7; 16]), &random).unwrap_err();
     assert!(matches!(error, MasterKeyError::Missing(_)), "{error}");
     let (again, origin) = MasterKey::obtain(None, &path, Some(&known), &random).unwrap();
     assert_eq!((again.bytes(), origin), (key.bytes(), Origin::File(path.clone())));
+    // `obtain` has just done this, as another process may have.
     MasterKey::put_in_place(&path).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 

@@ -1,4 +1,4 @@
-// Does the same as step.py, with the verifier for Node in examples/verify.
+// Does the same as step.py, with the verifier for Node in examples/verify. test_keeping.py copies both below one folder.
 import { createInterface } from 'node:readline';
 
 let passed = 0;

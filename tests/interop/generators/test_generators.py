@@ -88,7 +88,7 @@ def test_the_typescript_client_of_openapi_generator_works(tmp_path):
 
 
 def test_a_csharp_client_is_generated_without_errors(tmp_path):
-    """Only generates it: the tests need no C# compiler."""
+    """Does not compile it, so that the tests need no C# compiler."""
     made = openapi_generator("csharp", tmp_path)
     assert list(made.glob("src/**/ApiClientCreate.cs"))
 

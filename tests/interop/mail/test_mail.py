@@ -23,7 +23,7 @@ from typing import Callable, Iterator
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtpd.smtp import AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -72,7 +72,10 @@ def context(certificates: dict[str, Path]) -> ssl.SSLContext:
 
 
 class Mailbox:
-    """The mails that the server received, and how it replies: `None` means to accept, `CLOSE` to cut the connection."""
+    """The mails that the server received, and how it replies: `None` means to accept, `CLOSE` to cut the connection.
+
+    `recipient` replies to an address, given how often it was named so far, and `data` to a mail, given how many came so far.
+    """
 
     CLOSE = object()
 
@@ -114,16 +117,11 @@ class Mailbox:
             return list(self.mails)
 
 
-class Tls(Controller):
-    def factory(self):
-        return SMTP(self.handler, **self.SMTP_kwargs)
-
-
 @contextmanager
 def server(mailbox: Mailbox, port: int = 0, **options) -> Iterator[int]:
     """Runs the SMTP server on a port."""
     port = port or free_port()
-    controller = Tls(mailbox, hostname="127.0.0.1", port=port, **options)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port, **options)
     controller.start()
     try:
         yield port

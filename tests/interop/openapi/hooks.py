@@ -28,7 +28,7 @@ def before_call(context, case, kwargs) -> None:
         # If the objects that the run needs were changed, every reply would be 401, so such a request changes others instead.
         if method not in ("GET", "HEAD", "OPTIONS") and value in WORLD["kept"]:
             path[name] = WORLD["kept"][value]
-    # The examples are needed until the end, so a request to delete one deletes another of its kind.
+    # The client and the secret that the examples name are needed until the end, so a request to delete one deletes another.
     if method == "DELETE" and path.get("client_id") == WORLD["client_id"]:
         if "secret_id" not in path:
             path["client_id"] = another_client()["client_id"]

@@ -86,7 +86,7 @@ def test_a_refusal_at_the_provider_is_shown():
 
 
 def test_a_code_of_another_client_is_refused():
-    """The provider accepts a code only from its client and with its code verifier."""
+    """The provider accepts a code only from the client for which it was issued, with the code verifier of that sign-in."""
     browser = Browser()
     location = browser.http.get(f"{ORIGIN}/console/sign-in/oidc/rs256").headers["Location"]
     state = parse_qs(urlsplit(location).query)["state"][0]
@@ -98,4 +98,4 @@ def test_a_code_of_another_client_is_refused():
     used = next(url for url in other.visited if "/callback?" in url)
     query = parse_qs(urlsplit(used).query)
     reply = browser.http.get(f"{ORIGIN}/console/sign-in/oidc/rs256/callback", params={"code": query["code"][0], "state": state, "iss": query["iss"][0]})
-    assert reply.status_code == 403 and "It refused the authorization code (invalid_grant)" in reply.text, reply.text
+    assert reply.status_code == 403 and "It refused the token request (invalid_grant)" in reply.text, reply.text

@@ -44,7 +44,7 @@ async fn is_active(app: &TestApp, client: &Credentials, token: &str) -> bool {
     reply.json::<Value>().await.unwrap()["active"].as_bool().unwrap()
 }
 
-/// The first management client, and a client whose tokens have this expiry.
+/// Creates a product, and a client whose tokens have this expiry. Returns the first management client and this one.
 async fn furnished(app: &TestApp, expiry: Value) -> (Credentials, Credentials) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -52,7 +52,8 @@ async fn furnished(app: &TestApp, expiry: Value) -> (Credentials, Credentials) {
     (admin.client.clone(), client)
 }
 
-async fn erp(app: &TestApp, expiry: Value) -> Credentials {
+/// As [`furnished`], without the management client.
+async fn client_with_expiry(app: &TestApp, expiry: Value) -> Credentials {
     furnished(app, expiry).await.1
 }
 
@@ -60,7 +61,7 @@ async fn a_replica_whose_clock_is_behind_revokes_too(engine: Engine) {
     for expiry in [json!({"mode": "never"}), json!({"mode": "after", "seconds": 600})] {
         for behind in [1, 61, 7200] {
             let app = TestApp::start(engine).await;
-            let client = erp(&app, expiry.clone()).await;
+            let client = client_with_expiry(&app, expiry.clone()).await;
             let token = app.access_token(&client, &[]).await;
             let other = replica(&app, -behind).await;
             revoke(&other, &client, &token).await;
@@ -102,7 +103,7 @@ async fn a_token_can_be_revoked_until_a_minute_after_its_end(engine: Engine) {
     // its end, by the clock of `other`.
     for (ahead, seconds) in [(659, 600), (90_059, 90_000)] {
         let app = TestApp::start(engine).await;
-        let client = erp(&app, json!({"mode": "after", "seconds": seconds})).await;
+        let client = client_with_expiry(&app, json!({"mode": "after", "seconds": seconds})).await;
         let token = app.access_token(&client, &[]).await;
         let other = replica(&app, ahead).await;
         revoke(&other, &client, &token).await;
@@ -115,7 +116,7 @@ async fn a_token_can_be_revoked_until_a_minute_after_its_end(engine: Engine) {
 
 async fn a_denied_token_is_kept_for_two_minutes_after_its_end(engine: Engine) {
     let app = TestApp::start(engine).await;
-    let client = erp(&app, json!({"mode": "after", "seconds": 600})).await;
+    let client = client_with_expiry(&app, json!({"mode": "after", "seconds": 600})).await;
     let token = app.access_token(&client, &[]).await;
     revoke(&app, &client, &token).await;
     for (seconds, kept) in [(719, 1), (1, 0)] {
@@ -173,6 +174,7 @@ async fn a_leap_before_the_start_is_noticed(engine: Engine) {
         for starts in 0..2 {
             let app = TestApp::start_on(Arc::clone(&database), Arc::clone(&clock), "").await;
             let manager = app.administrator_as(&admin, "mintmark:manage").await;
+            // While the first new key is pending, no other of its algorithm is accepted.
             let alg = if starts == 0 { "ES256" } else { "EdDSA" };
             let reply = manager.post(KEYS, &json!({"alg": alg})).await;
             // A second start does not hide the leap.
@@ -190,7 +192,7 @@ async fn a_leap_before_the_start_is_noticed(engine: Engine) {
 
 async fn setting_a_clock_back_does_not_make_stale_memory_fresh(engine: Engine) {
     let app = TestApp::start(engine).await;
-    let client = erp(&app, json!({"mode": "after", "seconds": 600})).await;
+    let client = client_with_expiry(&app, json!({"mode": "after", "seconds": 600})).await;
     app.access_token(&client, &[]).await;
     app.database.go_away().await;
     app.clock.leap(-30);

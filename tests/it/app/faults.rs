@@ -3,7 +3,8 @@
 use crate::support::{Engine, TestDatabase};
 
 impl TestDatabase {
-    /// From now on every commit of a change fails as on a full disk: SQLite rolls back, PostgreSQL refuses the commit.
+    /// From now on every transaction that updates `service_state` (the change counter, the heartbeat) fails as on a full disk:
+    /// SQLite rolls back, PostgreSQL refuses the commit.
     pub(super) async fn fill_disk(&self) {
         let mut session = self.session().await;
         session

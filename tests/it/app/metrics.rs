@@ -135,6 +135,7 @@ async fn metrics_for_an_incident_are_there(engine: Engine) {
         ("mintmark_secrets_expiring{within=\"30d\"}", 2.0),
         ("mintmark_signing_key_age_seconds{use_for=\"expiring\"}", 60.0),
         ("mintmark_signing_key_age_seconds{use_for=\"never_expiring\"}", 60.0),
+        // The token of `admin`, and the two of `client`.
         ("mintmark_signing_seconds_count{alg=\"ES256\"}", 3.0),
         ("mintmark_db_retries_total{operation=\"record_tokens\"}", 0.0),
         ("mintmark_clock_skew_seconds", 0.0),

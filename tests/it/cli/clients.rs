@@ -217,9 +217,8 @@ async fn secrets_are_added_and_deleted(engine: Engine) {
 }
 
 async fn json_output_equals_the_records_of_the_management_api(engine: Engine) {
-    let mut place = with_products(engine);
+    let place = with_products(engine);
     let serving = place.serve();
-    place.set("MINTMARK__SERVER__PUBLIC_URL", "http://127.0.0.1:8080");
     let client = ["--label", "SAP", "--products", "gst", "--metadata", "a=b", "--token-expiry", "never"];
     let made = place.json(&[&["clients", "create", "acme", "--json"], &client[..]].concat());
     let manager = place.json(&["bootstrap", "--json"]);

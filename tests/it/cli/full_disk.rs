@@ -45,6 +45,7 @@ async fn a_service_recovers_from_a_full_disk() {
         assert_eq!(serving.get("/readyz").await.status(), StatusCode::OK);
     }
     serving.stop().must_succeed();
+    // `before`, `p0`, `p1` and `p2`.
     let products = place.json(&["products", "list", "--json"]);
     assert_eq!(products.as_array().or(products["items"].as_array()).unwrap().len(), 4, "{products}");
 }

@@ -95,6 +95,7 @@ async fn operators_are_managed_over_the_management_api(engine: Engine) {
     let run = |args: &[&str]| {
         elsewhere.run(&[&["operators"], args, &["--remote", &serving.base, "--json"]].concat())
     };
+    // With `--json`, the error is the JSON that the API returned.
     let missing = run(&["show", "ann@acme.example"]);
     assert!(missing.code == 1 && missing.stderr.contains("no such operator"), "{missing:?}");
     let made = run(&["create", "ann@acme.example", "--name", "Ann", "--role", "platform_admin"]);

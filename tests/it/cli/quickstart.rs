@@ -50,6 +50,7 @@ async fn an_empty_folder_is_enough_for_a_verified_token(engine: Engine) {
         "\n1. ",
         "\n2. ",
         "\n3. ",
+        "\n4. ",
         "\n5. ",
         &console,
         "demo@example.com for a passkey or a password",

@@ -40,6 +40,7 @@ async fn many_failed_authentications_write_few_log_lines() {
         }
         statuses
     };
+    // Malformed secrets do not count towards the limit of failures.
     let malformed = statuses("mms_cut").await;
     assert!(malformed.iter().all(|status| *status == 401), "{malformed:?}");
     let wrong = statuses("wrong").await;

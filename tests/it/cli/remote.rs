@@ -65,8 +65,9 @@ async fn counts_are_the_same(at: &Remote, id: &str, secret: &str) {
     let today = usage["items"].as_array().unwrap().last().unwrap();
     assert_eq!((&today["issued"], &today["refused"]), (&json!(1), &json!({"secret_of_wrong_length": 1})));
     assert_eq!(usage["seen_from"][0]["network"], "127.0.0.0/24");
-    let yesterday = at.same(&["clients", "usage", id, "--since", "2d", "--until", "1d"]);
-    assert_eq!(yesterday["items"].as_array().unwrap().len(), 2);
+    // The days of both times are included.
+    let two_days = at.same(&["clients", "usage", id, "--since", "2d", "--until", "1d"]);
+    assert_eq!(two_days["items"].as_array().unwrap().len(), 2);
     for args in [&["clients", "failures", id][..], &["clients", "failures"]] {
         let failures = at.same(args);
         assert_eq!(failures["items"].as_array().unwrap().len(), 1);
@@ -176,7 +177,7 @@ async fn commands_work_as_at_the_server(engine: Engine) {
     at.run(&["products", "delete", "gst"]).must_succeed();
     let events = at.same(&["audit", "list", "--since", "1h"]);
     assert!(text(&events["items"][0], "actor").starts_with("client:cl_"), "{events}");
-    // This command is the last, since it also revokes the token of this test.
+    // This command is the last, since it also revokes the token of this test, a stateless one that the key may have signed.
     let revoked = at.run(&["keys", "revoke", kid]).must_succeed().stdout;
     assert_eq!(revoked, format!("signing key {kid} deleted, and 0 recorded tokens revoked\n"));
     assert!(!at.place.path("data").exists());

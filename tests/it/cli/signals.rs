@@ -107,7 +107,8 @@ async fn a_new_certificate_is_used_on_hang_up_and_when_its_files_change_unless_i
 
 #[test]
 fn an_unread_log_does_not_block_the_exit() {
-    // Two different signals: a busy process may receive two equal ones as one.
+    // One signal: no drain, since `Place` sets it to 0 seconds. Two: the second ends a long drain, with exit code 1. They are
+    // different signals, since a busy process may receive two equal ones as one.
     for signals in [&["TERM"][..], &["TERM", "INT"]] {
         let place =
             if signals.len() > 1 { long_drain() } else { place() }.with("MINTMARK__LOG__LEVEL", "debug");

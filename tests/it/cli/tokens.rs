@@ -10,7 +10,7 @@ use crate::support::{Engine, on_both_engines};
 on_both_engines!(
     tokens_are_created_listed_and_revoked,
     errors_say_what_is_wrong,
-    replacing_a_leaked_secret_can_revoke_its_tokens_and_active_tokens_are_limited,
+    replacing_a_leaked_secret_can_revoke_all_tokens_and_active_tokens_are_limited,
     revoking_a_stolen_key_revokes_its_tokens
 );
 
@@ -95,7 +95,7 @@ async fn errors_say_what_is_wrong(engine: Engine) {
     assert_eq!(items(&tokens(&["list", &id, "--json"]).must_succeed().json()), [Value::Null; 0]);
 }
 
-async fn replacing_a_leaked_secret_can_revoke_its_tokens_and_active_tokens_are_limited(engine: Engine) {
+async fn replacing_a_leaked_secret_can_revoke_all_tokens_and_active_tokens_are_limited(engine: Engine) {
     let (place, id) = with_client(engine, &["--active-tokens", "replace", "--replace-grace-seconds", "3600"]);
     let live = || {
         let listed = items(&place.json(&["tokens", "list", &id, "--json"]));
@@ -126,11 +126,13 @@ async fn replacing_a_leaked_secret_can_revoke_its_tokens_and_active_tokens_are_l
     assert_eq!(live(), 1);
     assert_eq!(update(&["--active-tokens", "many"])["revoked_tokens"], Value::Null);
     assert_eq!(live(), 1);
+    // With `replace`, one token is active at a time, so the change revokes all tokens that were issued before.
     assert_eq!(update(&["--active-tokens", "replace"])["revoked_tokens"], 1);
+    assert_eq!(live(), 0);
     place
         .run(&["clients", "update", &id, "--active-tokens", "few"])
         .must_fail(2, &["--active-tokens must be many, replace or a whole number from 1 to 1000"]);
-    assert_eq!(live(), 0);
+    // An empty value sets the default for a client whose tokens never expire: 20.
     for (given, stored) in [("5", json!(5)), ("many", json!("many")), ("1000", json!(1000)), ("", json!(20))]
     {
         assert_eq!(update(&["--active-tokens", given])["active_tokens"], stored, "{given}");

@@ -93,6 +93,7 @@ fn with_json_an_error_is_a_problem_object() {
     problem(&["srve"], 2);
     let invalid = problem(&["products", "create", "GST", "--max-token-lifetime", "1"], 2);
     assert_eq!((&invalid["status"], &invalid["title"]), (&json!(422), &json!("Some fields are not valid")));
+    // The code of the product is an argument, not an option.
     let options: Vec<&Value> = invalid["errors"].as_array().unwrap().iter().map(|e| &e["option"]).collect();
     assert_eq!(options, [&json!(null), &json!("--name"), &json!("--max-token-lifetime")]);
     let missing = problem(&["products", "show", "gst"], 1);

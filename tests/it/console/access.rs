@@ -47,6 +47,7 @@ async fn a_form_is_accepted_only_from_a_page_of_the_console(engine: Engine) {
         let page = browser.send(&form.clone().with("csrf", bad)).await.must_be(403);
         assert!(page.says("This form is out of date"), "{}", page.text());
     }
+    // Only the client that `bootstrap` made: an accepted form makes a draft, not a client.
     assert_eq!(app.database.number("SELECT COUNT(*) FROM api_clients").await, 1);
 }
 

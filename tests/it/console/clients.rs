@@ -17,7 +17,7 @@ on_both_engines!(
     each_state_is_shown_with_its_reason,
     an_unknown_client_is_not_found,
     a_refused_token_request_is_shown_with_its_reason,
-    of_two_requests_in_the_same_second_the_later_one_is_shown_if_that_is_known,
+    in_the_same_second_as_a_call_only_a_refusal_after_authentication_is_shown,
     what_is_said_of_tokens_that_never_expire_is_true_for_the_client,
     an_unreadable_overlap_and_a_sixth_secret_are_refused_at_the_field,
     the_list_is_sorted_only_by_columns_that_it_shows,
@@ -282,7 +282,7 @@ async fn a_refused_token_request_is_shown_with_its_reason(engine: Engine) {
     assert!(live.html.contains("SAP called at 14:14 from 127.0.0.1"), "{}", live.html);
 }
 
-async fn of_two_requests_in_the_same_second_the_later_one_is_shown_if_that_is_known(engine: Engine) {
+async fn in_the_same_second_as_a_call_only_a_refusal_after_authentication_is_shown(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnish(&app).await;
     let browser = app.platform_admin().await;

@@ -101,8 +101,7 @@ async fn a_client_is_created_and_gets_a_token(engine: Engine) {
     assert!(token_page.says("It never expires") && token_page.says("never_expires"), "{}", token_page.text());
     let claims = app.core.services.issuer.verify_own(&token);
     assert!(claims.is_err(), "it is for the products, not for the management API");
-    let active = app.token(&client, &[]).await.status();
-    assert_eq!(active, 200);
+    assert_eq!(app.token(&client, &[]).await.status(), 200);
     let introspected = app
         .request(reqwest::Method::POST, "/oauth2/introspect")
         .basic_auth(&client.client_id, Some(&client.client_secret))

@@ -144,6 +144,7 @@ async fn only_the_session_that_created_the_secret_sees_it(engine: Engine) {
         let form = HtmlForm { action: format!("{}/stored", shown.path), ..form_of(other).await };
         other.send(&form).await.must_be(404);
     }
+    // The first letter of the last part is the kind of form: `c` creates a client, `s` adds a secret.
     for bad in ["/console/reveals/c", "/console/reveals/x", &shown.path.replace("/reveals/c", "/reveals/s")] {
         browser.get(bad).await.must_be(404);
     }
@@ -221,7 +222,7 @@ async fn a_token_is_created_once_and_shown_until_it_is_stored(engine: Engine) {
     browser.submit(&shown.form("/stored")).await.must_be(200);
     let gone = browser.get(&shown.path).await.must_be(410);
     assert!(gone.says("Generate another token"), "{}", gone.text());
-    // Without a product, no token is generated.
+    // Without a product, no token is generated. (The nonce of this form has been used, so it is left out too.)
     let none = page.form("/tokens/new");
     let none = HtmlForm {
         fields: none.fields.into_iter().filter(|(name, _)| name != "scope" && name != "nonce").collect(),

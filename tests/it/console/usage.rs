@@ -332,7 +332,7 @@ async fn an_old_secret_is_safe_to_retire_when_nothing_uses_it_any_more(engine: E
         &page,
         &[
             "The new secret was first used 3 hours ago and last used 2 minutes ago from 203.0.113.8; the old secret was \
-             last used 3 hours ago from 203.0.113.7: safe to retire.",
+             last used 3 hours ago from 203.0.113.7: safe to delete.",
             "2 minutes ago from 203.0.113.8 2 times Never",
         ],
     );

@@ -65,12 +65,12 @@ fn of_object(object: &Map<String, Value>) -> Vec<&'static str> {
         (
             object.contains_key("operationId")
                 && object.get("requestBody").is_some_and(is_body_of_a_link_and_not_a_string),
-            "the body of a link is a string",
+            "the body of a link must be a string",
         ),
         (types == ["null"], "null alone is not a type: name the type that it replaces"),
         (
             values.into_iter().flatten().any(Value::is_boolean),
-            "booleans are not enumerated: say in words which one is refused",
+            "booleans may not be enumerated: say in words which one is refused",
         ),
         (
             object.contains_key("$ref") && object.contains_key("properties"),
@@ -84,7 +84,7 @@ fn of_object(object: &Map<String, Value>) -> Vec<&'static str> {
         (
             object.get("uniqueItems").is_some_and(|unique| *unique == true)
                 && object.get("items").is_some_and(|items| items.get("enum").is_some()),
-            "the items of a set are not enumerated in it: refer to a schema",
+            "the items of a set may not be enumerated in it: refer to a schema",
         ),
     ];
     rules.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, rule)| rule).collect()

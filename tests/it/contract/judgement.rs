@@ -20,6 +20,7 @@ fn only_replies_that_openapi_yaml_names_pass_the_check() {
         (true, "/v1/products/{product}", "PUT", 405),
         (true, "/v1/products/{product}", "other", 405),
         (true, "/oauth2/token", "HEAD", 405),
+        // An unknown path, and the root, which redirects to the start page.
         (true, "unmatched", "GET", 404),
         (true, "unmatched", "GET", 303),
         (false, "unmatched", "POST", 303),

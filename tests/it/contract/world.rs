@@ -11,7 +11,7 @@ use crate::support::{Administrator, Credentials, Engine, Operation, Reply, TestA
 /// A value for each parameter of a path.
 pub(super) type Ids = BTreeMap<&'static str, String>;
 
-/// A value for each parameter that names no record.
+/// For each parameter of a path, a value that names no record.
 pub(super) fn nothing() -> Ids {
     Ids::from([
         ("product", "nothing".to_owned()),
@@ -100,7 +100,7 @@ impl World {
             ("webhook_id", text(&webhooks["items"][0]["webhook_id"])),
             ("delivery_id", text(&deliveries["items"][0]["delivery_id"])),
             ("file", "docs.css".to_owned()),
-            // The first status list, which has the slots that the stateless tokens of a client share.
+            // The first status list. It is for stateless tokens, and exists since the first client was created.
             ("list", "1".to_owned()),
             ("seq", "0".to_owned()),
         ]);

@@ -175,6 +175,7 @@ fn a_reminder_says_how_long_is_left() {
         ("2026-10-21T14:13:20Z", "Client secret expires in 30 days"),
         // Queued half a minute late.
         ("2026-10-21T14:12:50Z", "Client secret expires in 30 days"),
+        // Two days and a part of one, which counts as a day.
         ("2026-09-23T15:00:00Z", "Client secret expires in 3 days"),
         ("2026-09-22T14:13:20Z", "Client secret expires within a day"),
         ("2026-09-21T15:00:00Z", "Client secret expires within a day"),

@@ -40,7 +40,7 @@ async fn a_backlog_drains_without_overrunning_the_server(engine: Engine) {
     while states(&app).await.iter().any(|state| state.starts_with("waits")) {
         let before = server.received().len();
         for _ in 0..60 {
-            // In a second the server gets at most as many mails as one host may get.
+            // One host gets at most 50 mails at once.
             let second = server.received().len();
             app.worker.run_once().await.unwrap();
             assert!(server.received().len() - second <= 50);

@@ -51,6 +51,7 @@ async fn a_setup_link_is_mailed_and_erased(engine: Engine) {
     assert_eq!(mail.to, "arjun@acme.example");
     let text = unwrapped(&mail.text);
     assert!(text.contains(&second) && !text.contains(&first), "{text}");
+    // Sent at the first attempt, with the SMTP reply 250.
     assert_eq!(
         (states(&app).await, bodies(&app).await),
         (vec!["sent 1 250".to_owned()], vec!["{}".to_owned()])
@@ -76,6 +77,7 @@ async fn a_link_that_expires_before_it_is_sent_is_given_up_and_erased(engine: En
     app.core.services.ledger.poll().await.unwrap();
     app.worker.run_once().await.unwrap();
     assert!(server.received().is_empty());
+    // Given up at the first attempt, which sent nothing.
     assert_eq!(states(&app).await[0], "dead 1 0");
     assert_eq!(bodies(&app).await[0], "{}");
     let why = super::error(&app).await;

@@ -102,6 +102,7 @@ async fn a_stop_finishes_what_is_being_sent(engine: Engine) {
     queue(&app.database.open().await, (0..5).map(|number| mail(number, "a@acme.example"))).await;
     let (stop, stopping) = watch::channel(false);
     let stopped = async {
+        // All mails have one host, which gets at most two at once.
         server.wait_for(2).await;
         stop.send(true).unwrap();
         server.release();
@@ -124,8 +125,10 @@ async fn an_expired_lease_is_taken_over_and_a_late_result_does_not_count(engine:
     let taken_over = async {
         server.wait_for(1).await;
         assert_eq!(replica.worker.run_once().await.unwrap(), 0, "it is leased");
+        // A lease ends after 120 seconds.
         app.clock.advance(120);
         assert_eq!(replica.worker.run_once().await.unwrap(), 1);
+        // Sent at the second attempt, with the SMTP reply 250.
         assert_eq!(states(&app).await, ["sent 2 250"]);
         // A late result would replace this value.
         app.database.session().await.execute("UPDATE deliveries SET sent_at = 7").await;

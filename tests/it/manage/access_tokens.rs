@@ -236,7 +236,8 @@ async fn a_scope_is_a_subset_and_a_permission_is_the_callers_own(engine: Engine)
     let all = app.administrator_as(&admin.client, "mintmark:manage mintmark:introspect").await;
     let (_, path) = client(&all, permissions).await;
     for (caller, scope, status) in [
-        // The caller's client has `mintmark:introspect` too, but the caller's token does not.
+        // The caller's token needs all permissions of the client, whatever the scope. The token of `admin` lacks
+        // `mintmark:introspect`.
         (&admin, "mintmark:manage", 403),
         (&admin, "mintmark:introspect", 403),
         (&admin, "", 403),

@@ -228,6 +228,7 @@ async fn lifetimes_stay_within_the_caps_of_workspace_and_products(engine: Engine
             json!({"products": ["gst", "short"], "token_expiry": after(601)}),
             vec!["/token_expiry/seconds"],
         ),
+        // Without `token_expiry`, the default of an hour is above the cap of `short`, so the error is about that product.
         (CLIENTS, json!({"products": ["gst", "short"]}), vec!["/products/1"]),
         (CLIENTS, json!({"products": ["finite"], "token_expiry": never}), vec!["/token_expiry/mode"]),
         (CLIENTS, json!({"products": ["short"], "token_expiry": never}), vec!["/token_expiry/mode"]),
@@ -255,7 +256,7 @@ async fn lifetimes_stay_within_the_caps_of_workspace_and_products(engine: Engine
     let (status, problem) = read(admin.patch(&path, &json!({"token_expiry": after(400)})).await).await;
     assert_eq!((status, kind_and_pointers(&problem).1), (422, vec!["/token_expiry/seconds"]));
     let grown = json!({"products": ["gst", "short"]});
-    assert_eq!(admin.patch(&path, &grown).await.status(), 200, "the other product has no cap");
+    assert_eq!(admin.patch(&path, &grown).await.status(), 200, "the new product has no cap");
     let (status, problem) = read(admin.patch(&path, &json!({"token_expiry": never})).await).await;
     assert_eq!((status, kind_and_pointers(&problem).1), (422, vec!["/token_expiry/mode"]));
 }

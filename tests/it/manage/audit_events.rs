@@ -233,6 +233,7 @@ async fn the_newest_come_first_page_by_page(engine: Engine) {
     assert_eq!(targets, ["w6", "w5", "w4", "w3", "w2", "w1", "w0"]);
     let mut walked = Vec::new();
     let mut next = "?action=workspace.created&limit=3".to_owned();
+    // Eight events: seven workspaces, and `platform`.
     for expected in [3, 3, 2] {
         let page = ok(&Reply::of(admin.get(&format!("/v1/audit-events{next}")).await).await, 200);
         assert_eq!(page["items"].as_array().unwrap().len(), expected);

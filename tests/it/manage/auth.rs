@@ -79,7 +79,7 @@ async fn a_token_that_does_not_verify_is_invalid(engine: Engine) {
             app.request(Method::GET, "/v1/products").header("authorization", format!("Bearer {bad}"));
         refused(&sent(request).await, INVALID_TOKEN);
     }
-    // If a token looks cut off, the error says so and gives its length.
+    // If a token does not have three parts, or its signature is too short, the error says that it may have been cut.
     for cut in
         [&token[..token.len() - 1], &token[..40], signed, &token[..signed.len() - 5], &format!("{token}.x")]
     {

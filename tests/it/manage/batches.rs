@@ -126,6 +126,7 @@ async fn clients_are_changed_by_a_filter(engine: Engine) {
         (json!({"secret_expires_before": "2030-01-01T00:00:00Z"}), 0),
         (json!({"unused_since": "2026-09-21T14:15:00Z", "product": "gst"}), 2),
         (json!({"unused_since": "2026-09-21T14:16:00Z", "product": "gst", "label": null}), 3),
+        // The client of the administrator too.
         (json!({}), 4),
     ] {
         let body = json!({"filter": filter, "patch": {"description": "x"}, "dry_run": true});
@@ -166,6 +167,7 @@ async fn a_client_that_breaks_a_rule_stops_the_whole_batch(engine: Engine) {
     let mut all = vec![admin.client("other", plain).await.0];
     assert_eq!(admin.patch("/v1/workspaces/other", &only).await.status(), 200);
     all.extend(clients);
+    // The last client is in `other` too, but its tokens never expire already, so it does not break the rule.
     let never = json!({"token_expiry": {"mode": "never"}, "description": "x"});
     let before = app.database.session().await.everything().await;
     let refused = post(&admin, &json!({"ids": ids(&all), "patch": never})).await;
@@ -266,6 +268,7 @@ async fn a_batch_that_revokes_too_many_tokens_is_refused(engine: Engine) {
 async fn a_batch_that_sets_a_limit_revokes_the_tokens_above_it_if_they_are_many(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, clients) = furnished(&app).await;
+    // Their tokens never expire, so `active_tokens` is 20 by default. Only a change from `many` to a number counts the tokens.
     let many = json!({"ids": ids(&clients), "patch": {"active_tokens": "many"}});
     ok(&post(&admin, &many).await, 200);
     record(&app, &clients[0], "gst", 9_000).await;

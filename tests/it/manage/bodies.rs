@@ -345,6 +345,7 @@ async fn a_refused_body_changes_nothing(engine: Engine) {
     broken(&Reply::of(admin.patch("/v1/products/gst", &half_good).await).await, &["/audience"]);
     let reply = Reply::of(admin.get("/v1/products/gst").await).await;
     assert_eq!(ok(&reply, 200), before);
+    // The first version of a product: the time of its creation in milliseconds.
     assert_eq!(reply.header("etag"), "\"v1790000000000\"");
     assert_eq!(events(ok(&Reply::of(admin.get("/v1/audit-events").await).await, 200)), written);
     app.stop().await;

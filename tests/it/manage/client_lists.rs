@@ -122,7 +122,8 @@ async fn a_list_is_sorted_and_filtered_by_last_use(engine: Engine) {
     assert_eq!(listed(&admin, "sort=last_used_at").await, "never, bootstrap, second, first, third");
     assert_eq!(listed(&admin, "sort=-last_used_at").await, "third, first, second, bootstrap, never");
     assert_eq!(listed(&admin, "unused_since=2026-09-21T14:13:40Z").await, "never, second, bootstrap");
-    // A token that an administrator generates counts as a use too. The time of the last use stays when the secret is deleted.
+    // A token that an administrator generates counts as a use too. The time of the last use stays when the secret is deleted:
+    // the first new secret makes it expire at once, and the second one deletes it.
     let second = format!("/v1/api-clients/{}", clients[1].client_id);
     app.clock.advance(10);
     admin.create(&format!("{second}/access-tokens"), &json!({})).await;
@@ -236,7 +237,8 @@ async fn every_list_is_counted_on_request(engine: Engine) {
         (format!("{client}/access-tokens"), 3, Some(3)),
         ("/v1/access-tokens".to_owned(), 3, Some(3)),
         ("/v1/signing-keys".to_owned(), 2, None),
-        // Two products, three workspaces, three clients, a secret, three tokens, two keys, a change, two first uses.
+        // Two products, three workspaces, three clients, a secret, three tokens, two keys, a change, two first uses. In
+        // `acme`: the workspace, two clients, the secret, the tokens, the change, a first use.
         ("/v1/audit-events".to_owned(), 17, Some(9)),
     ] {
         for (caller, total) in [(&admin, Some(of_platform)), (&tenant, of_tenant)] {
@@ -293,11 +295,11 @@ async fn unknown_and_invalid_parameters_are_named(engine: Engine) {
 async fn a_cursor_belongs_to_its_filters_and_order(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
-    let mut manager = None;
+    let mut reader = None;
     for number in 0..3 {
         let more =
             json!({"label": format!("c{number}"), "permissions": ["mintmark:read"], "metadata": {"a": "b"}});
-        manager = Some(admin.client("platform", more).await.0);
+        reader = Some(admin.client("platform", more).await.0);
     }
     let query = "label=c&metadata.a=b&sort=label";
     let cursor = get(&admin, &format!("/v1/api-clients?{query}&limit=1")).await["next_cursor"].clone();
@@ -305,7 +307,7 @@ async fn a_cursor_belongs_to_its_filters_and_order(engine: Engine) {
     // Another page size, a count and another order of parameters do not change the list.
     let same = format!("count=true&sort=label&limit=2&cursor={cursor}&metadata.a=b&label=c");
     assert_eq!(listed(&admin, &same).await, "c1, c2");
-    let other = app.administrator_as(&manager.unwrap(), "mintmark:read").await;
+    let other = app.administrator_as(&reader.unwrap(), "mintmark:read").await;
     for (caller, path) in [
         (&admin, format!("/v1/api-clients?label=c&metadata.a=b&sort=-label&cursor={cursor}")),
         (&admin, format!("/v1/api-clients?label=c&metadata.a=b&cursor={cursor}")),

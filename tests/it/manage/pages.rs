@@ -96,6 +96,7 @@ async fn a_limit_is_a_number_from_1_to_200(engine: Engine) {
             ok(&Reply::of(admin.get(&format!("{list}?limit={good}")).await).await, 200);
         }
     }
+    // The default is 50.
     assert_eq!(page(&admin, "/v1/products").await.0.len(), 50);
     assert_eq!(page(&admin, "/v1/products?limit=51").await.0.len(), 51);
     app.stop().await;
@@ -139,6 +140,8 @@ async fn a_cursor_is_valid_only_for_its_list(engine: Engine) {
     // Another page size does not change the list.
     assert_eq!(page(&admin, &format!("/v1/products?limit=1&cursor={cursor}")).await.0.len(), 1);
 
+    // A cursor is the base64url of a MAC (32 bytes) and the last code of the page, here `e-invoicing`: 58 characters. Some bits
+    // of character 42 belong to the MAC, the others to the code.
     let mut bad = vec![
         String::new(),
         "x".into(),

@@ -33,7 +33,7 @@ fn patch_after(before: Value, change: Value) -> Write {
     (Some(before), Method::PATCH, CLIENT, change)
 }
 
-/// Writes that let more callers act as the client.
+/// Writes that may let more callers act as the client, or that give it a permission. Every change of `allowed_ips` counts.
 fn opening() -> Vec<Write> {
     let disabled = || json!({"status": "disabled"});
     let until = || json!({"expires_at": "2027-01-01T00:00:00Z"});
@@ -57,7 +57,7 @@ fn opening() -> Vec<Write> {
     ]
 }
 
-/// Writes that restrict who can act as the client, or do not change it.
+/// Writes that let nobody else act as the client, and give it no permission.
 fn harmless() -> Vec<Write> {
     vec![
         patch(json!({"label": "R"})),
@@ -200,6 +200,7 @@ async fn a_narrowed_token_cannot_regain_permissions_through_its_own_client(engin
     for write in [
         (None, Method::POST, SECRETS, json!({})),
         (None, Method::POST, TOKENS, json!({"scope": "mintmark:manage"})),
+        // This narrows access, but every change of `allowed_ips` counts as opening it.
         patch(json!({"allowed_ips": ["127.0.0.1"]})),
     ] {
         let path = write.2.replace("{client_id}", own);

@@ -30,6 +30,7 @@ async fn a_product_is_created_changed_and_deleted(engine: Engine) {
     });
     assert_eq!(ok(&made, 201), expected);
     assert_eq!(made.header("location"), "/v1/products/gst");
+    // The first version is the time of the creation in milliseconds. Each change adds 1.
     assert_eq!(made.header("etag"), "\"v1790000000000\"");
     assert_eq!(made.header("cache-control"), "no-store");
     let read = Reply::of(admin.get("/v1/products/gst").await).await;

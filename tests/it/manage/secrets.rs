@@ -88,7 +88,7 @@ async fn five_live_secrets_are_the_most(engine: Engine) {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!((made, refused), (4, 6));
+    assert_eq!((made, refused), (4, 6), "the client already had one");
     let (_, list) = read(admin.get(&format!("{path}?limit=3")).await).await;
     assert_eq!(list["items"].as_array().unwrap().len(), 3);
     let cursor = list["next_cursor"].as_str().unwrap();

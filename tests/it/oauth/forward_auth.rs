@@ -166,6 +166,7 @@ async fn the_query_names_the_products_that_are_required(engine: Engine) {
     ] {
         lacks(&asked(&app, query, &whole).await, Some(scope));
     }
+    // A query with anything but valid product codes is refused for every valid token, without a scope to request.
     for query in [
         "?product=",
         "?product",
@@ -252,7 +253,7 @@ async fn a_truncated_token_gets_its_own_error_and_an_altered_one_does_not(engine
         altered
             .replace_range(signature..=signature, if text[signature..].starts_with('A') { "B" } else { "A" });
         assert!(!is_called_cut(&altered).await, "{alg}");
-        // A text that is longer than any token is refused without being parsed, so the error does not say that it was cut.
+        // A text of three parts that is longer than any token is not parsed, so the error does not say that it was cut.
         let of_length = |length: usize| format!("{header}.{}.x", "A".repeat(length - header.len() - 3));
         assert!(is_called_cut(&of_length(MAX_TOKEN_BYTES)).await, "{alg}");
         assert!(!is_called_cut(&of_length(MAX_TOKEN_BYTES + 1)).await, "{alg}");
@@ -289,6 +290,7 @@ async fn a_token_that_is_not_valid_is_refused(engine: Engine) {
         &signed(&app, TokenTyp::StatusList, &claims),
         &signed(&app, TokenTyp::Jwt, &claims),
         &forged(json!({"exp": START})),
+        // The service that checks a token allows a minute, since the clock of the replica that issued it may be ahead.
         &forged(json!({"nbf": START + 61})),
         &forged(json!({"iss": "https://elsewhere.example"})),
         &forged(json!({"workspace_id": "platform"})),

@@ -132,6 +132,7 @@ async fn i3_the_reply_about_an_invalid_token_has_only_active_false(engine: Engin
         &foreign,
         &client.client_secret,
         &client.client_id,
+        // A minute is allowed, since the clock of the replica that issued a token may be ahead.
         &forged(json!({"nbf": START + 61})),
         &forged(json!({"iat": START + 61})),
         &forged(json!({"exp": START})),
@@ -143,7 +144,7 @@ async fn i3_the_reply_about_an_invalid_token_has_only_active_false(engine: Engin
         &forged(json!({"sub": "cl_0000000000000000000000"})),
         &forged(json!({"sub": "cl_0000000000000000000000", "client_id": "cl_0000000000000000000000"})),
         &forged(json!({"workspace_id": "platform"})),
-        // A token with the slot of a recorded token, but without a row.
+        // A token with the slot of a recorded token, but without a row. The `exp` of never-expiring tokens is the end of 9999.
         &forged(json!({"exp": 253_402_300_799_i64, "never_expires": true, "status": elsewhere})),
         &forged(json!({"status": elsewhere})),
         &forged(json!({"status": null})),

@@ -88,7 +88,7 @@ async fn i9_the_algorithm_is_that_of_the_platform(engine: Engine) {
     assert_eq!(header["alg"], "EdDSA");
     let metadata = Reply::of(app.get("/.well-known/oauth-authorization-server").await).await.json();
     assert_eq!(metadata["introspection_signing_alg_values_supported"], json!(["EdDSA"]));
-    // The reply is signed with the key that is active at that moment.
+    // The reply is signed with the key that is active at that moment. A new key becomes active after 900 seconds.
     let next = admin.create("/v1/signing-keys", &json!({"alg": "EdDSA"})).await;
     let before = header["kid"].clone();
     assert_ne!(before, next["kid"]);

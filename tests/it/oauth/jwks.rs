@@ -316,13 +316,13 @@ async fn a_retired_key_stays_while_a_token_may_be_live(engine: Engine) {
     assert_ne!(next["kid"], old.as_str());
     app.clock.advance(1);
     jobs::housekeeping_once(&app.core.services).await;
-    // The last stateless token is valid for at most a day, and the key is published longer.
+    // A second before the last stateless token expires, the key is still published.
     app.clock.advance(86_398);
     jobs::housekeeping_once(&app.core.services).await;
     accepted(&app, &last).await;
     app.clock.advance(600);
     verified(&app, &last).await.unwrap_err();
-    // A recorded token stays valid, and its key published, on every replica.
+    // A recorded token stays valid, and its key published, on every replica. With the day before, 29 of its 30 days pass here.
     for days in [1, 10, 17] {
         app.clock.advance(days * 86_400);
         jobs::housekeeping_once(&app.core.services).await;

@@ -127,6 +127,7 @@ async fn a_stolen_key_is_revoked_with_its_tokens(engine: Engine) {
     assert_eq!(app.database.number(mails).await, 3, "each client may have stateless tokens of the key");
     let event: Value = admin.get("/v1/audit-events?action=signing_key.deleted").await.json().await.unwrap();
     assert_eq!(event["items"][0]["target"], stolen.as_str());
+    // Only recorded tokens are counted.
     assert_eq!(event["items"][0]["detail"]["revoked_tokens"], 1);
     app.stop().await;
 }

@@ -103,7 +103,7 @@ pub(super) async fn client(admin: &Administrator<'_>, more: Value) -> Credential
     admin.client("platform", members).await.0
 }
 
-/// A client with the product `gst` whose tokens never expire.
+/// Creates the product `gst`, and a client with it whose tokens never expire.
 pub(super) async fn never_expiring(admin: &Administrator<'_>) -> Credentials {
     admin.product("gst", json!({})).await;
     client(admin, json!({"token_expiry": {"mode": "never"}})).await

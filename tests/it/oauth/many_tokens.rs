@@ -193,7 +193,7 @@ async fn a_workspace_with_many_clients_is_suspended_in_steps(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     admin.workspace("acme", json!({})).await;
-    // More clients than one transaction marks.
+    // More clients than the 20 that one transaction marks.
     for _ in 0..25 {
         admin.client("acme", json!({"products": ["gst"]})).await;
     }

@@ -72,7 +72,7 @@ async fn a_key_of_many_clients_is_revoked_in_steps(engine: Engine) {
         inactive(&app, client, token).await;
         assert_eq!(status_of(&app, token).await, 1);
     }
-    // The clients of `acme`, the one with a recorded token, and the administrator's.
+    // The `MANY` clients, the one with a recorded token, and the administrator's.
     let all = i64::try_from(MANY + 2).unwrap();
     assert_eq!(number_of(&app, "api_clients WHERE generation = 2").await, all);
     assert_eq!(

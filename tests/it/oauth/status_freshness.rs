@@ -59,6 +59,7 @@ async fn a_revocation_shows_before_it_is_acknowledged(engine: Engine) {
         assert_eq!(Reply::to(known).await.status, 200);
         etags.extend([before.etag().to_owned(), after.etag().to_owned()]);
     }
+    // The first tag, and a new one after each of the 20 revocations.
     etags.dedup();
     assert_eq!(etags.len(), 21);
     app.stop().await;
@@ -311,6 +312,7 @@ async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
     let admin = app.administrator().await;
     let never = never_expiring(&admin).await;
     let path = path_of(&token(&app, &never).await);
+    // The new key signs from 900 s on (`keys.pending_seconds`).
     admin.create("/v1/signing-keys", &json!({"alg": "ES256"})).await;
     app.clock.advance(899);
     let last = list_at(&app, &path).await;

@@ -264,9 +264,10 @@ async fn paths_that_name_no_list_are_not_found(engine: Engine) {
     let (app, path) = with_list(engine).await;
     let number: i64 = path.rsplit('/').next().unwrap().parse().unwrap();
     let others = [number + 1, 0, -1, i64::MAX].map(|number| number.to_string());
-    let malformed = [format!("0{number}"), format!("+{number}"), format!("{number}.0"), "x".to_owned()];
-    let too_long = [format!("{number}{}", "0".repeat(40)), "%00".to_owned(), format!("{number}%20")];
-    for name in others.into_iter().chain(malformed).chain(too_long) {
+    let malformed =
+        [format!("0{number}"), format!("+{number}"), format!("{number}.0"), format!("{number}%20")];
+    let no_numbers = [format!("{number}{}", "0".repeat(40)), "%00".to_owned(), "x".to_owned()];
+    for name in others.into_iter().chain(malformed).chain(no_numbers) {
         let missing = ask(&app, &format!("/oauth2/status-lists/{name}")).await;
         assert_eq!(
             (missing.status, missing.header("content-type")),
@@ -352,7 +353,7 @@ async fn an_ended_list_and_its_number_are_gone(engine: Engine) {
     let lists = &app.core.services.status_lists;
     assert_eq!(format!("{lists:?}"), "StatusLists { lists: [], .. }");
     assert!(!aggregated(&app).await.iter().any(|uri| uri.ends_with(&path)));
-    // The app uses the slots that it leased from a list for an hour. The next list has another number.
+    // The app uses slots for an hour after it leased them. Then it leases from a new list, which has another number.
     app.clock.advance(3600);
     let later = token(&app, &month).await;
     let later_number: i64 = path_of(&later).rsplit('/').next().unwrap().parse().unwrap();

@@ -112,6 +112,7 @@ async fn a_token_is_valid_again_only_when_no_suspension_is_left(engine: Engine) 
 
 async fn a_token_that_is_revoked_while_suspended_stays_revoked(engine: Engine) {
     let app = TestApp::start(engine).await;
+    // `shared` is a stateless token, which shares the slot of its generation. `one` and `other` have their own slots.
     let (admin, [(stateless, shared), (recorded, one)]) = holders(&app).await;
     let other = token_of(&app, &recorded).await;
     for client in [&stateless, &recorded] {
@@ -139,6 +140,7 @@ async fn tokens_of_an_expired_client_are_valid_again_when_its_expiry_is_removed(
     let app = TestApp::start(engine).await;
     let (admin, [_, holder]) = holders(&app).await;
     let path = path(&holder.0);
+    // A minute after `START`.
     patch(&admin, &path, json!({"expires_at": "2026-09-21T14:14:20Z"})).await;
     must_be(&app, &admin, &holder, 0).await;
     app.clock.advance(60);

@@ -53,20 +53,20 @@ async fn t05_every_cause_gets_the_same_bytes(engine: Engine) {
     let no_id = Credentials { client_id: "admin".to_owned(), ..good.clone() };
     let disabled = made("acme", json!({})).await;
     let deleted = made("acme", json!({})).await;
+    // Two minutes after `START`.
     let expired = made("acme", json!({"expires_at": "2026-09-21T14:15:20Z"})).await;
     let elsewhere = made("acme", json!({"allowed_ips": ["203.0.113.7"]})).await;
     let suspended = made("closing", json!({})).await;
-    let (of_expired_secret, record) = admin.client("acme", json!({"products": ["gst"]})).await;
+    let (removed_secret, record) = admin.client("acme", json!({"products": ["gst"]})).await;
     let old_secret = record["secrets"][0]["secret_id"].as_str().unwrap().to_owned();
-    let secrets = format!("{}/secrets", client_path(&of_expired_secret));
+    let secrets = format!("{}/secrets", client_path(&removed_secret));
     let ending = json!({"expires_at": "2026-09-21T14:15:20Z"});
     let text = |made: &serde_json::Value| made["client_secret"].as_str().unwrap().to_owned();
-    let expired_secret = Credentials {
-        client_secret: text(&admin.create(&secrets, &ending).await),
-        ..of_expired_secret.clone()
-    };
+    let expired_secret =
+        Credentials { client_secret: text(&admin.create(&secrets, &ending).await), ..removed_secret.clone() };
+    // The last live secret cannot be deleted without `force`, so the client gets a third one.
     admin.create(&secrets, &json!({})).await;
-    for client in [&disabled, &deleted, &expired, &suspended, &of_expired_secret, &expired_secret] {
+    for client in [&disabled, &deleted, &expired, &suspended, &removed_secret, &expired_secret] {
         issued(&reply_as(&app, client, GRANT).await);
     }
 
@@ -91,7 +91,7 @@ async fn t05_every_cause_gets_the_same_bytes(engine: Engine) {
         ("client expired", &expired),
         ("source address", &elsewhere),
         ("workspace suspended", &suspended),
-        ("secret removed", &of_expired_secret),
+        ("secret removed", &removed_secret),
         ("secret expired", &expired_secret),
     ] {
         for request in both_ways(&app, client) {
@@ -317,6 +317,7 @@ async fn t12_malformed_credentials_get_the_reason(engine: Engine) {
         (format!("\t{secret}"), white),
         (body.to_owned(), "53 characters"),
         ("mms_".to_owned(), "53 characters"),
+        // The secret pasted twice, without its second `_`, so that it has only letters and digits after `mms_`.
         (format!("{secret}{secret}").replacen("mms_", "mms", 2).replacen("mms", "mms_", 1), "53 characters"),
         (format!("{secret}:"), "only letters and digits"),
         (secret.replacen("mms_", "mms_-", 1), "only letters and digits"),

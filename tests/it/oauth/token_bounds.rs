@@ -112,6 +112,7 @@ async fn by_default_at_most_twenty_never_expiring_tokens_are_active(engine: Engi
     }
     let live = "SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NULL";
     assert_eq!(app.database.number(live).await, 20);
+    // The last 20 of the 101 tokens are active, from index 81 on.
     assert_eq!(active(&app, &client, &tokens[79..83]).await, [false, false, true, true]);
     app.stop().await;
 }

@@ -207,7 +207,7 @@ async fn replies_above_the_size_limit_are_refused() {
     let whole = outbound.send(Request::get(&url).at_most(10)).await.unwrap();
     assert_eq!(whole.body, b"0123456789");
     assert_eq!(outbound.send(Request::get(&url).at_most(9)).await, Err(OutboundError::TooLarge(9)));
-    // A reply without a length and without an end.
+    // A reply of 512 KiB without a length and without an end. Without `at_most` the limit is 256 KiB.
     let chunk = format!("2000\r\n{}\r\n", "x".repeat(0x2000));
     let endless = Server::start(Some(&format!(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}",
@@ -256,6 +256,7 @@ async fn urls_other_than_https_or_with_a_user_name_are_refused() {
         ("https://", "it is not a URL"),
         ("example.com", "it is not a URL"),
     ] {
+        let reason = format!("the URL cannot be requested: {reason}");
         assert_eq!(status(&public, url).await.unwrap_err().to_string(), reason, "{url}");
         assert_eq!(public.check(url).unwrap_err().to_string(), reason, "{url}");
     }

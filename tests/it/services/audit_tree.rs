@@ -30,7 +30,7 @@ on_both_engines!(
 
 const DAY: i64 = 86_400;
 
-/// A process with some events, and a first checkpoint.
+/// A process that has created five clients, each with an audit event, and has signed a first checkpoint.
 async fn begun(engine: Engine) -> (Place, Arc<Services>) {
     let place = Place::new(engine);
     let services = place.services().await;
@@ -131,6 +131,7 @@ async fn events_from_before_the_tree_are_its_first_entries(engine: Engine) {
     // There are 22 new events: a client was created, changed 20 times during the numbering, and once after it.
     assert_eq!((log.entries, log.imported, log.covered, found.waiting), (old + 22, old, old + 22, 0));
     let mut session = place.database.session().await;
+    // The oldest event that `forget_audit_tree` added.
     let first = "SELECT entry FROM audit_events WHERE seq = 0";
     let first: Value = serde_json::from_str(&session.texts(first).await[0]).unwrap();
     assert_eq!((&first["event_id"], &first["imported"]), (&"0-0000001".into(), &true.into()));
@@ -174,6 +175,7 @@ async fn what_was_changed_by_hand_is_found(engine: Engine) {
     let last = session.number("SELECT MAX(seq) FROM audit_events").await;
     let copy = "INSERT INTO audit_events (event_id, at, actor, action, target, detail, log, seq, entry, leaf)
         SELECT 'added', at, actor, action, target, detail, log";
+    // `swap` and `make_room` change numbers in two steps, since no two entries of a log may have the same number.
     let swap = "UPDATE audit_events SET seq = CASE seq WHEN 1 THEN 1002 ELSE 1001 END WHERE seq IN (1, 2);
         UPDATE audit_events SET seq = seq - 1000 WHERE seq > 1000";
     let make_room = "UPDATE audit_events SET seq = seq + 1001 WHERE seq >= 2;
@@ -204,7 +206,7 @@ async fn what_was_changed_by_hand_is_found(engine: Engine) {
         ),
         (
             &format!("{copy}, seq + 1, entry, leaf FROM audit_events WHERE seq = {last}"),
-            "was added without being counted",
+            "was added beyond the recorded size of the log",
         ),
         (
             "UPDATE audit_events SET log = 7 WHERE seq = 1",
@@ -286,6 +288,7 @@ async fn a_new_key_begins_a_new_tree(engine: Engine) {
     let found = checked(&services, &[]).await;
     assert_eq!(found.findings(), [""; 0]);
     let [old, new] = &found.logs[..] else { panic!("{found:?}") };
+    // The entries of the new tree: the log was begun, and a client was created.
     assert_eq!((new.origin.as_str(), new.entries), ("127.0.0.1:1/audit/2", 2));
     assert_eq!(old.covered, old.entries, "the old tree ended with a checkpoint");
     let keys: BTreeSet<String> = services.ledger.audit_keys().iter().map(ToString::to_string).collect();

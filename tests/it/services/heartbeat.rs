@@ -1,5 +1,5 @@
-//! A beat commits a heartbeat if nothing else was committed since the beat before it, and after a minute in any case, to store
-//! the last instant.
+//! A beat commits a heartbeat if nothing else was committed since the beat before it. Once a minute it commits one in any case,
+//! to store the present time as the last instant (`src/ledger/clocks.rs`).
 
 use super::{Place, erp};
 use crate::support::{Engine, on_both_engines};
@@ -16,6 +16,7 @@ async fn a_heartbeat_is_committed_if_nothing_else_was_or_a_minute_has_passed(eng
     };
     assert_eq!(beats().await, 1);
     assert_eq!(beats().await, 2, "nothing else was committed");
+    // Creates a client.
     erp(&services).await;
     assert_eq!(beats().await, 2, "a change was committed, so there is no heartbeat");
     assert_eq!(beats().await, 3);

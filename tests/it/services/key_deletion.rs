@@ -15,6 +15,7 @@ on_both_engines!(
     no_token_of_a_deleted_key_is_recorded
 );
 
+/// A token of a new client, signed by the active key for expiring tokens and not recorded yet.
 async fn token(place: &Place, jti: &str) -> RecordedToken {
     let services = place.services().await;
     let client = erp(&services).await.record.client;
@@ -69,9 +70,9 @@ async fn no_token_of_a_deleted_key_is_recorded(engine: Engine) {
     assert!(matches!(again, Err(Error::NotFound(_))), "{again:?}");
 }
 
-/// The first token that a key signs for a client is being recorded, so the deletion does not know to lock that client; the
-/// recording transaction then waits for a client that the deletion has locked. PostgreSQL ends the deadlock by rolling the
-/// deletion back.
+/// The deletion locks the clients of the recorded tokens of the key, here that of `first`. It does not know the client of
+/// `second`, which is being recorded. The recording transaction then waits for the client of `first`, and the deletion for that
+/// transaction. PostgreSQL ends the deadlock by rolling the deletion back.
 #[tokio::test]
 async fn a_deletion_that_lost_a_deadlock_is_repeated() {
     let place = Place::new(Engine::Postgres);

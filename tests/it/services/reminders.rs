@@ -249,7 +249,7 @@ async fn an_end_that_is_moved_has_its_own_reminders(engine: Engine) {
         found.iter().filter(|(of, ..)| of == id).map(|(_, days, on)| (*days, *on)).collect::<Vec<_>>()
     };
     assert_eq!(of(&erp.client_id), [(1, 119), (7, 43), (7, 113), (30, 20), (30, 90)]);
-    // At the change the new end is ten days ahead, so the time of its reminder at 30 days is past.
+    // On day 75 the end of `old` is moved from day 100 to day 85, so the time of its reminder at 30 days is past.
     assert_eq!(of(&old), [(1, 84), (7, 78), (30, 70)]);
 }
 

@@ -93,7 +93,7 @@ async fn the_last_use_shows_at_once_and_is_written_later(engine: Engine) {
         Some(START + 5)
     );
     assert_eq!(services.clients.client(&admin(), id).await.unwrap(), shown, "nothing else changed");
-    // A refused request is not a use of the secret.
+    // A use in another process is not shown before it is written, and a refused request is not a use.
     place.clock.advance(5);
     assert_eq!(refusal(&elsewhere, id, made.secret.expose()).await, None);
     let wrong = mintmark::model::secret::PlainSecret::from_random(&[1; 32]);

@@ -39,7 +39,7 @@ const REMINDED: usize = A_DAY;
 const SEASON: usize = 90;
 const YEAR: usize = 365;
 
-/// Tables that may grow: by how many rows a season, and why. All others keep their size.
+/// Tables that may grow: by how many rows a season at most, and why. All others keep their size.
 const MAY_GROW: [(&str, i64, &str); 5] = [
     (
         "audit_checkpoints",
@@ -225,7 +225,7 @@ async fn tables_stop_growing_unless_they_are_listed(engine: Engine) {
     assert_eq!(end["denied_tokens"], i64::try_from(DENIED).unwrap(), "{end:?}");
     assert!(end["change_log"] <= 10_000, "{end:?}");
     assert!(end["status_bits"] <= PARTS * end["status_lists"], "{end:?}");
-    // Sent mails are kept for a week; the last are from today.
+    // Each revocation of one token and each reminder has a mail. Sent mails are kept for a week; the last are from today.
     let mails = i64::try_from(A_DAY + DENIED + REMINDED).unwrap();
     assert!((7 * mails..=9 * mails).contains(&end["deliveries"]), "{end:?}");
     for (table, rows) in end.iter().filter(|(table, _)| *table != "status_bits") {

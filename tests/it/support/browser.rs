@@ -57,7 +57,7 @@ impl<'a> Browser<'a> {
         lines.iter().filter(|line| line.split('=').next() == Some(name)).cloned().collect()
     }
 
-    /// Another browser with the same cookies: another tab.
+    /// Another tab: a browser with a copy of the cookies.
     pub(crate) fn tab(&self) -> Self {
         let cookies = self.cookies.lock().unwrap().clone();
         Self { cookies: Mutex::new(cookies), ..Self::at(self.app, &self.origin) }

@@ -205,6 +205,6 @@ fn json_of(yaml: Yaml) -> Value {
             };
             Value::Object(members.into_iter().map(named).collect())
         }
-        Yaml::Alias(_) | Yaml::BadValue => panic!("openapi.yaml has no anchors and no invalid YAML"),
+        Yaml::Alias(_) | Yaml::BadValue => panic!("openapi.yaml has an alias (`*name`) or invalid YAML"),
     }
 }

@@ -83,7 +83,7 @@ impl TestDatabase {
         match self.engine {
             Engine::Sqlite => {
                 let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
-                // Otherwise each statement would be a transaction, and a poll could fall between two of them.
+                // Otherwise each statement would be a transaction, and a poll of an app could fall between two of them.
                 for sql in ["BEGIN IMMEDIATE", sql, "COMMIT"] {
                     connection.execute(sql).await.unwrap();
                 }

@@ -70,6 +70,7 @@ async fn days_without_a_request_are_listed_too(engine: Engine) {
         pass(&app, passed).await;
         app.access_token(&erp, &[]).await;
     }
+    // The first token of the administrator has expired.
     let admin = app.administrator_as(&manager, "mintmark:read").await;
     let days = |body: &Value| -> Vec<(String, i64)> {
         let day = |day: &Value| (day["day"].as_str().unwrap().to_owned(), day["issued"].as_i64().unwrap());
@@ -172,7 +173,7 @@ async fn an_outage_loses_no_counts(engine: Engine) {
         assert_eq!(app.token(&erp, &[("scope", "other")]).await.status(), 400);
         app.core.services.usage.flush().await.unwrap_err();
     }
-    // Counts can be read during the outage.
+    // Counts that are stored can be read during the outage.
     assert_eq!(today(&admin, &erp).await["reused"], 0);
     app.database.execute("ALTER TABLE failures_away RENAME TO failures").await;
     app.core.services.usage.flush().await.unwrap();
@@ -186,7 +187,6 @@ async fn counts_are_deleted_after_their_time_and_with_the_client(engine: Engine)
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let (erp, other) = (client(&admin, json!({})).await, client(&admin, json!({})).await);
-    let manager = admin.client.clone();
     for erp in [&erp, &other] {
         app.access_token(erp, &[]).await;
         assert_eq!(app.token(erp, &[("scope", "other")]).await.status(), 400);
@@ -204,6 +204,7 @@ async fn counts_are_deleted_after_their_time_and_with_the_client(engine: Engine)
         app.database.number(&format!("SELECT COUNT(*) FROM {table} WHERE {of}")).await
     };
     let tables = [
+        // For each client, one row for its token and one for its refused request.
         ("client_usage_hours", 4),
         ("secret_usage_hours", 2),
         ("secret_sources", 2),
@@ -213,13 +214,12 @@ async fn counts_are_deleted_after_their_time_and_with_the_client(engine: Engine)
     for (table, count) in tables {
         assert_eq!(rows(table).await, count, "{table}");
     }
-    let admin = app.administrator_as(&manager, "mintmark:manage").await;
     assert_eq!(admin.delete(&format!("/v1/api-clients/{}", other.client_id)).await.status(), 204);
     for (table, count) in tables {
         assert_eq!(rows(table).await, count / 2, "{table}");
     }
     // The requests were in the hour that ends at 15:00. Its counts are kept for 48 hours more and then added to those of its
-    // day, which are kept for 400 days more.
+    // day, which are kept until 400 days after that day.
     for (passed, hours, days) in [(2 * DAY, 2, 0), (3_600, 0, 2), (398 * DAY, 0, 2), (DAY, 0, 0)] {
         pass(&app, passed).await;
         jobs::housekeeping_once(&app.core.services).await;

@@ -102,7 +102,7 @@ async fn a_thousand_failures_of_unknown_clients_are_kept(engine: Engine) {
     app.stop().await;
 }
 
-/// Such a text is refused before the client is looked up, so the feed names the client even if its id is made up.
+/// Such a text is refused before the client is looked up, so the reason is the same if there is no such client.
 async fn a_text_that_is_not_a_client_secret_is_no_wrong_secret(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
@@ -203,6 +203,7 @@ async fn a_deleted_client_loses_its_feed(engine: Engine) {
     assert_eq!(admin.delete(&path).await.status(), 204);
     assert_eq!(admin.get(&format!("{path}/failures")).await.status(), 404);
     app.core.services.usage.flush().await.unwrap();
+    // The second refused request is stored after the deletion, as one of a client that does not exist.
     let of_nobody = read(&admin, "/v1/failures").await;
     assert_eq!(of_nobody["items"].as_array().unwrap().len(), 1);
     assert_eq!(of_nobody["items"][0]["workspace_id"], json!(null));

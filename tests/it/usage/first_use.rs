@@ -59,6 +59,7 @@ async fn a_secret_is_new_once_and_a_network_if_it_was_not_seen_before(engine: En
     authenticate(&app, &erp, "2001:db8:1:ffff::1").await;
     usage.flush().await.unwrap();
     let found = events(&admin, &erp).await;
+    // The events of one flush are in the order of their networks.
     assert_eq!(
         found[1..],
         [event(false, "198.51.100.0/24", "198.51.100.9"), event(false, "2001:db8:1::/48", "2001:db8:1:2::3"),]
@@ -67,9 +68,9 @@ async fn a_secret_is_new_once_and_a_network_if_it_was_not_seen_before(engine: En
     let path = format!("/v1/api-clients/{}/secrets", erp.client_id);
     for (source, network) in [("203.0.113.7", "203.0.113.0/24"), ("192.0.2.1", "192.0.2.0/24")] {
         let made = admin.create(&path, &json!({})).await;
-        let second = with_secret(&erp, made["client_secret"].as_str().unwrap());
+        let newest = with_secret(&erp, made["client_secret"].as_str().unwrap());
         pass(&app, 1).await;
-        authenticate(&app, &second, source).await;
+        authenticate(&app, &newest, source).await;
         usage.flush().await.unwrap();
         assert_eq!(*events(&admin, &erp).await.last().unwrap(), event(true, network, source));
     }

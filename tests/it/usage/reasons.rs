@@ -76,6 +76,7 @@ async fn provoke(admin: &Administrator<'_>, reason: Refusal) -> (Credentials, Pr
         Refusal::BasicWithSpaces => header("Basic YTpi YTpi".to_owned()),
         Refusal::MalformedSecret(SecretFault::WhiteSpace) => malformed(format!("{secret} ")),
         Refusal::MalformedSecret(SecretFault::Length) => malformed(secret[..40].to_owned()),
+        // Also too long, but the characters are checked first.
         Refusal::MalformedSecret(SecretFault::Alphabet) => malformed(secret.replace('_', "_-")),
         Refusal::MalformedSecret(SecretFault::Checksum) => {
             let last = if secret.ends_with('0') { "1" } else { "0" };

@@ -33,7 +33,7 @@ async fn an_accepted_delivery_is_not_sent_again(engine: Engine) {
     session.execute(begin).await;
     receiver.answers(Reply::status(200));
     app.clock.advance(600);
-    // The receiver accepts the delivery, but the worker cannot store that.
+    // The receiver accepts the delivery, but the worker cannot store that until its next run.
     let tried = worker(&app).run_once().await;
     assert_eq!(receiver.got().len(), 2, "{tried:?}");
     session.execute(end).await;

@@ -9,7 +9,7 @@ use crate::support::{Engine, START, on_both_engines};
 on_both_engines!(
     a_revocation_asks_to_read_the_list_again,
     changes_within_a_second_are_one_event,
-    changes_by_a_job_and_by_a_group_of_tokens_are_announced_too,
+    changes_by_a_replaced_token_and_by_a_job_are_announced_too,
     the_event_goes_to_every_webhook_that_subscribes_to_it,
 );
 
@@ -26,6 +26,7 @@ async fn a_revocation_asks_to_read_the_list_again(engine: Engine) {
     assert_eq!(deliveries(&app, &hook).await.len(), 0, "a new token changes no list");
     assert_eq!(admin.delete(&format!("{tokens}/{}", token["jti"].as_str().unwrap())).await.status(), 204);
     let queued = &deliveries(&app, &hook).await[0];
+    // A second after the end of the second of the change: by then every process publishes the changed list.
     assert_eq!((queued.kind.as_str(), queued.next_attempt_at), (EVENT, START + 2));
     let worker = worker(&app);
     app.clock.advance_millis(1_999);
@@ -53,6 +54,7 @@ async fn changes_within_a_second_are_one_event(engine: Engine) {
     let hook = webhook(&admin, "acme", &receiver, json!({"events": [EVENT]})).await;
     let (client, _) = admin.client("acme", json!({"permissions": ["mintmark:read"]})).await;
     let tokens = format!("/v1/api-clients/{}/access-tokens", client.client_id);
+    // Three changes in the first second. After them the clock is in the next second.
     for millis in [400, 400, 400] {
         let token = admin.create(&tokens, &json!({})).await;
         admin.delete(&format!("{tokens}/{}", token["jti"].as_str().unwrap())).await;
@@ -67,7 +69,7 @@ async fn changes_within_a_second_are_one_event(engine: Engine) {
     app.stop().await;
 }
 
-async fn changes_by_a_job_and_by_a_group_of_tokens_are_announced_too(engine: Engine) {
+async fn changes_by_a_replaced_token_and_by_a_job_are_announced_too(engine: Engine) {
     let settings = format!("{}\ntokens.record_above_seconds = 60", super::ALLOWED);
     let app = crate::support::TestApp::start_with(engine, &settings).await;
     let receiver = Receiver::start(Reply::status(200));

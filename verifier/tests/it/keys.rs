@@ -106,8 +106,11 @@ fn an_ambiguous_or_broken_set_is_refused_as_a_whole() {
     for text in ["", "{}", "[]", "null", "[[]]", "{\"keys\":{}}", "{\"keys\":null}", "{\"keys\":[1]}"] {
         assert_eq!(KeySet::parse(text.as_bytes()).err(), Some(KeySetError::NotAKeySet), "{text}");
     }
-    assert_eq!(KeySetError::NotAKeySet.to_string(), "it is not a JWK Set");
-    assert_eq!(KeySetError::DuplicateKid.to_string(), "two of its keys have the same kid");
+    assert_eq!(KeySetError::NotAKeySet.to_string(), "the key set is not valid: it is not a JWK Set");
+    assert_eq!(
+        KeySetError::DuplicateKid.to_string(),
+        "the key set is not valid: two of its keys have the same kid"
+    );
     for text in [twice, member_twice] {
         assert_eq!(KeySet::parse(text.as_bytes()).err(), Some(KeySetError::NotAKeySet), "{text}");
     }

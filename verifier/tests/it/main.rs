@@ -1,4 +1,5 @@
-//! The verifier's tests, in one binary.
+//! The verifier's tests, in one binary. `#[cfg(test)]` marks the modules whose helper functions may panic, because clippy
+//! allows that only in tests and in modules marked like this.
 
 #[cfg(test)]
 mod actix;

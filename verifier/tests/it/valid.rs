@@ -34,6 +34,7 @@ async fn every_algorithm_is_accepted_in_every_form_of_expiry() {
             // Every `exp` from `FAR_EXP` on is accepted, because another version of the issuer may write a later one.
             ("far, one second later", far(FAR_EXP + 1), Some(FAR_EXP + 1)),
             ("far, as earlier versions wrote it", far(LAST_DATE), Some(253_402_300_799)),
+            // Its `typ` is `JWT`, because RFC 9068 requires `exp` in an `at+jwt`.
             ("omit", key.token_with(&jwt, &omit), None),
         ] {
             let claims = verifier.verify(&token).await.unwrap_or_else(|e| panic!("{} {form}: {e}", key.alg));

@@ -10,6 +10,7 @@ use super::sample::{Signer, encode};
 
 const ISSUER: &str = "https://login.example.com";
 const CLIENT: &str = "mintmark";
+/// The time of the check. Clocks may differ by 60 seconds, and a token may be 600 seconds old.
 const NOW: i64 = 1_800_000_000;
 
 const EXPECTED: Expected<'static> =
@@ -20,6 +21,7 @@ fn claims() -> Value {
         "email": "ada@example.com", "name": "Ada", "roles": ["platform_admin", 1, "x"]})
 }
 
+/// The claims of a good token, but with this value of one claim, or without it for `null`.
 fn with(claim: &str, value: Value) -> Value {
     let mut claims = claims();
     match value {
@@ -120,6 +122,7 @@ fn alg_none_and_other_unknown_algs_are_refused() {
             "{alg}"
         );
     }
+    // A good token whose signature was removed.
     let stripped = signer.sign(&json!({"alg": "ES256", "kid": "k1"}), &claims());
     let stripped = &stripped[..=stripped.rfind('.').unwrap()];
     assert_eq!(verify(stripped, &keys, &EXPECTED), Err(Refused::Signature));

@@ -54,7 +54,7 @@ impl Keys {
         signature: &[u8],
     ) -> Result<(), Refused> {
         let algorithm = algorithm(name)?;
-        // A key fits if its type belongs to the algorithm, and if it names no other algorithm.
+        // The keys that `kid` names, or all without one. A key of another type, or that names another algorithm, is an error.
         let fitting = self.0.iter().filter_map(|key| {
             let named = kid.is_none_or(|kid| key.kid.as_deref() == Some(kid));
             let decoded = DecodingKey::from_jwk(&key.jwk).ok().filter(|_| named)?;

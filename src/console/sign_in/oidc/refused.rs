@@ -8,11 +8,11 @@ pub(super) enum Refused {
     Metadata(&'static str),
     #[error("its key set cannot be used: {0}")]
     Keys(&'static str),
-    #[error("it cannot be reached: {0}")]
+    #[error("the request to it failed: {0}")]
     Unreachable(String),
     #[error("its reply has the status {0}")]
     Status(u16),
-    #[error("it refused the authorization code ({0})")]
+    #[error("it refused the token request ({0})")]
     Code(String),
     #[error("its token reply has no ID token")]
     NoIdToken,
@@ -22,9 +22,9 @@ pub(super) enum Refused {
     ReplyIssuer,
     #[error("its ID token cannot be read: {0}")]
     Malformed(&'static str),
-    #[error("its ID token is signed by an algorithm that is not accepted (alg)")]
+    #[error("its ID token is signed with an algorithm that is not accepted or does not fit the key (alg)")]
     Algorithm,
-    #[error("its ID token is signed by a key that it does not publish (kid)")]
+    #[error("its ID token does not name exactly one of the signing keys that it publishes (kid)")]
     UnknownKey,
     #[error("the signature of its ID token is wrong")]
     Signature,
@@ -36,7 +36,7 @@ pub(super) enum Refused {
     AuthorizedParty,
     #[error("its ID token has expired (exp)")]
     Expired,
-    #[error("its ID token was not issued just now (iat): check the clocks")]
+    #[error("its ID token was not issued just now, or is not valid yet (iat, nbf): check the clocks")]
     IssuedAt,
     #[error("its ID token is for another sign-in (nonce)")]
     Nonce,

@@ -32,6 +32,7 @@ static RSA: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 impl Signer {
+    /// A new key pair at each call.
     pub(super) fn es256() -> Self {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
@@ -39,11 +40,13 @@ impl Signer {
         Self::Es256(pair.unwrap())
     }
 
+    /// A new key pair at each call.
     pub(super) fn ed() -> Self {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
         Self::Ed(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap())
     }
 
+    /// The same key pair at each call.
     pub(super) fn rsa() -> Self {
         Self::Rsa(RsaKeyPair::from_pkcs8(&RSA).unwrap())
     }

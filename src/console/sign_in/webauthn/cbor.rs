@@ -174,6 +174,7 @@ mod tests {
 
     #[test]
     fn malformed_or_too_deep_cbor_is_refused() {
+        // Bytes that end too early, an indefinite length, a reserved value, counts that are too high, and deep nesting.
         for bytes in [
             &[][..],
             &[0x18],

@@ -27,8 +27,8 @@ pub(in crate::console) enum Refused {
     /// Something is not CBOR as authenticators write it.
     #[error("CBOR cannot be read")]
     Cbor,
-    /// `authenticatorData` is too short, too long, or not what its flags say.
-    #[error("the data of the authenticator cannot be read")]
+    /// `authenticatorData` is too short, too long, not what its flags say, or not of the credential that the answer names.
+    #[error("the data of the authenticator cannot be read, or is not of this credential")]
     AuthenticatorData,
     /// The credential is for another host.
     #[error("the relying party is not this console")]

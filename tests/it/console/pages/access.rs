@@ -65,7 +65,8 @@ const ROWS: [(&str, &str, [u16; 4]); 65] = [
     ("GET", "/webhooks/secrets/nothing", [404, 404, 404, 404]),
     ("POST", "/webhooks/secrets/nothing/stored", [404, 404, 404, 404]),
     ("GET", "/help", [200, 200, 200, 200]),
-    // Without a workspace: everything, or the first workspace that the operator has a role in.
+    // Without a workspace, the platform administrator sees all (of webhooks, those of the workspace `platform`), and the others
+    // are redirected to the first workspace that they have a role in.
     ("GET", "/products", [200, 303, 303, 303]),
     ("GET", "/never-expiring", [200, 303, 303, 303]),
     ("GET", "/audit", [200, 303, 303, 303]),
@@ -73,6 +74,7 @@ const ROWS: [(&str, &str, [u16; 4]); 65] = [
     ("GET", "/webhooks", [200, 303, 303, 303]),
     // These change something, for those who may.
     ("POST", "/never-expiring/{c}/{j}/revoke", [303, 303, 403, 404]),
+    // 409: the administrator of the workspace has sent it again before the platform administrator tries to.
     ("POST", "/deliveries/{d}/send-again?workspace_id=acme", [409, 303, 403, 404]),
     ("POST", "/operators/{o}/setup-link", [303, 404, 404, 404]),
     ("POST", "/operators/{o}/disable", [303, 404, 404, 404]),

@@ -69,14 +69,15 @@ async fn every_list_offers_the_workspaces_of_the_operator(engine: Engine) {
         let first = ann.open(&here).await.must_be(200);
         assert_eq!(offered(&first), (vec!["acme", "beta", "gamma"], Some("acme")), "{list}");
         assert!(first.says("Acme India") && first.says("Gamma"), "{list}: {}", first.text());
-        assert!(first.forms().iter().any(|form| form.action == here), "{list}: a form without a script");
+        assert!(first.forms().iter().any(|form| form.action == here), "{list}: a form works without scripts");
         let second = ann.get(&format!("{here}?workspace_id=beta")).await.must_be(200);
         assert_eq!(offered(&second).1, Some("beta"), "{list}");
         // A workspace without a role there is not found, and an operator of one workspace is offered no choice.
         ann.get(&format!("{here}?workspace_id=other")).await.must_be(404);
         assert_eq!(offered(&one.open(&here).await.must_be(200)).0, [""; 0], "{list}");
     }
-    // A platform administrator chooses only for webhooks. The other lists show them all workspaces together.
+    // A platform administrator chooses only for webhooks: one of the four workspaces or `platform`. The other lists show them
+    // all workspaces together.
     let root = app.platform_admin().await;
     for list in LISTS {
         let ids = offered(&root.open(&format!("/console/{list}")).await.must_be(200)).0.len();

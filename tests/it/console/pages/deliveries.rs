@@ -32,6 +32,7 @@ async fn mails_are_listed_with_their_state(engine: Engine) {
     }
     assert_eq!(page.link("SAP"), format!("/console/api-clients/{}", client.client_id));
     let mut database = app.database.session().await;
+    // An hour has passed since the mail was queued, so the next attempt is in 7300 - 3600 seconds.
     database
         .execute("UPDATE deliveries SET attempts = 3, next_attempt_at = next_attempt_at + 7300, last_error = 'busy <b>'")
         .await;

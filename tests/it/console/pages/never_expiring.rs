@@ -48,7 +48,7 @@ async fn every_live_token_that_never_expires_is_listed(engine: Engine) {
         assert!(page.says(words), "{words}: {}", page.text());
     }
     assert!(page.html.contains(made["jti"].as_str().unwrap()) && !page.says("Short"), "{}", page.text());
-    // The list shows when a token was last checked.
+    // This check is the last time that the token is seen. After 91 days the list says so.
     let ask = app.request(reqwest::Method::GET, "/oauth2/verify").bearer_auth(&token);
     assert_eq!(ask.send().await.unwrap().status(), 200);
     let ann = app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;

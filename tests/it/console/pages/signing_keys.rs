@@ -60,7 +60,7 @@ async fn a_key_is_deleted_with_its_tokens(engine: Engine) {
     let kid = key["kid"].as_str().unwrap();
     let here = format!("/console/signing-keys/{kid}/delete");
     let page = root.get(&here).await.must_be(200);
-    assert!(page.says("1 recorded token, all of which never expire"), "{}", page.text());
+    assert!(page.says("which never expire, are revoked now: 1 recorded token."), "{}", page.text());
     let form = form_at(&page, &here);
     let asked = root.send(&form).await.must_be(422);
     assert!(error_at(&asked, "revoke").contains("Tick the box"), "{}", asked.text());

@@ -158,6 +158,7 @@ async fn a_viewer_only_reads_and_a_platform_administrator_chooses_the_workspace(
     let page = eve.get(&list.link(URL)).await.must_be(200);
     assert!(page.says("whpk_") && !page.says("Danger zone") && !page.says("Send a test"), "{}", page.text());
     let root = app.platform_admin().await;
+    // Without a workspace in the address, these are the webhooks of `platform`, for events in all workspaces.
     let platform = root.get("/console/webhooks").await.must_be(200);
     assert!(platform.says("in all workspaces") && platform.says("No webhooks yet"), "{}", platform.text());
     assert!(platform.html.contains("value=\"acme\"") && platform.says("Acme India"), "{}", platform.html);

@@ -91,6 +91,7 @@ async fn a_passkey_whose_counter_does_not_rise_is_refused_and_audited(engine: En
     let app = named_app(engine).await;
     let ada = Person::new(&app, "ada@example.com").await;
     let mut passkey = ada.set_up_passkey(&named_browser(&app)).await;
+    // The registration had the count 1.
     for (count, status) in [(1, 422), (2, 303), (9, 303), (9, 422), (3, 422), (0, 422), (10, 303)] {
         passkey.count = count;
         assert_eq!(sign_in_with(&named_browser(&app), &mut passkey).await.status, status, "{count}");

@@ -14,7 +14,7 @@ on_both_engines!(
     an_identity_is_linked_to_one_operator_only
 );
 
-fn account(subject: &str) -> WayIn {
+fn identity(subject: &str) -> WayIn {
     WayIn::Identity {
         issuer: "https://login.example".to_owned(),
         subject: subject.to_owned(),
@@ -82,8 +82,8 @@ async fn an_identity_is_linked_to_one_operator_only(engine: Engine) {
     let one = signed_in(&services, "a@acme.example", acme_admin(), 1).await.session;
     let other = signed_in(&services, "b@acme.example", acme_admin(), 2).await.session;
     assert!(operators.identity("https://login.example", "s", &here()).await.unwrap().is_none());
-    let one = operators.add_way_in(&one, account("s"), &here()).await.unwrap().session;
-    let refused = operators.add_way_in(&other, account("s"), &here()).await;
+    let one = operators.add_way_in(&one, identity("s"), &here()).await.unwrap().session;
+    let refused = operators.add_way_in(&other, identity("s"), &here()).await;
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
     let signed_in = operators.identity("https://login.example", "s", &here()).await.unwrap().unwrap();
     assert_eq!((signed_in.operator_id(), signed_in.way()), (one.operator.operator_id.as_str(), Way::Oidc));

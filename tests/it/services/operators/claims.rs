@@ -38,6 +38,7 @@ fn values(roles: &[&str]) -> Vec<String> {
 async fn an_operator_is_created_and_their_roles_follow_the_claims(engine: Engine) {
     let (_place, services) = staffed(engine).await;
     let operators = &services.operators;
+    // Only the first value is a role: there is no workspace `none`, and `platform_admin` has no workspace.
     let first = values(&["workspace_viewer:acme", "workspace_viewer:none", "platform_admin:acme", "other"]);
     let check = operators.operator_of_claims(&claims("s", "a@acme.example", &first), &here()).await.unwrap();
     let ClaimsCheck::SignedIn(signed_in) = check else { panic!("{check:?}") };

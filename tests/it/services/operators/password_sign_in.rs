@@ -57,7 +57,8 @@ async fn a_refusal_does_not_say_which_part_was_wrong(engine: Engine) {
     operators.change_operator(&admin(), set_up.operator_id(), &Precondition::None, &disabled).await.unwrap();
     let refused = operators.check_password("a@acme.example", PASSWORD, &here()).await.unwrap();
     assert_eq!(refused, PasswordCheck::Refused);
-    // There is one entry for each account, network and ten minutes. No entry contains what was typed.
+    // There is one entry for each account, network and ten minutes: here one for each of the two operators, and one for all
+    // addresses without an operator. No entry contains what was typed.
     let events = audited(&services, "operator.sign_in_refused").await;
     let targets: Vec<_> = events.iter().map(|(actor, target, _)| (actor.as_str(), target.as_str())).collect();
     assert_eq!(targets.len(), 3, "{events:?}");
@@ -92,7 +93,8 @@ async fn a_code_works_once(engine: Engine) {
     // An older code that would still be in time is refused too.
     let older = operators.check_totp(id, &super::code(&secret, now - 30), &here).await.unwrap();
     assert_eq!(older, CodeCheck::Refused);
-    // Guesses of codes are slowed down after five attempts, also for a caller that knows the password.
+    // After five attempts only one code a minute is checked, also for a caller that knows the password. The wait is rounded
+    // up, to 61 seconds at most.
     for _ in 0..2 {
         assert_eq!(operators.check_totp(id, "000000", &here).await.unwrap(), CodeCheck::Refused);
     }
@@ -136,7 +138,7 @@ async fn failures_are_slowed_and_a_known_network_is_not_locked_out(engine: Engin
         let slowed = attempt(email, "wrong wrong wrong", &format!("{network}.77")).await;
         assert!(matches!(slowed, PasswordCheck::Slowed(1..=60)), "{email}: {slowed:?}");
     }
-    // From that network the right password is not checked either, so the reply reveals nothing about it.
+    // From that network the right password gets the same reply, which does not reveal that it is right.
     let slowed = attempt("a@acme.example", PASSWORD, "198.51.100.9").await;
     assert!(matches!(slowed, PasswordCheck::Slowed(_)), "{slowed:?}");
     // From a network from which the operator signed in before, the right password passes, however many attempts failed there.

@@ -117,6 +117,7 @@ async fn sessions_are_listed_and_ended_by_their_operator(engine: Engine) {
     let listed = operators.sessions_of(&second.session).await.unwrap();
     let ids: Vec<_> = listed.iter().map(|stored| stored.session_id.as_str()).collect();
     assert_eq!(ids, [second.session.session_id.as_str(), first.session.session_id.as_str()]);
+    // An IPv4 address in IPv6 form is stored as IPv4, and the user agent "Firefox\n" without its line end.
     assert_eq!(listed[1].source_ip.as_deref(), Some("198.51.100.4"));
     assert_eq!(listed[0].user_agent.as_deref(), Some("Firefox"));
     let id = foreign.session.session_id.as_str();
@@ -138,6 +139,7 @@ async fn a_disabled_operator_can_neither_sign_in_nor_get_a_setup_link(engine: En
     let created = created(&services, "a@acme.example", acme_admin()).await;
     let id = created.operator.operator_id.as_str();
     let proof = set_up(&services, &created, 1).await;
+    // The passkey that `set_up` registered.
     let passkey = operators.passkey(&[1; 16]).await.unwrap().unwrap();
     assert!(operators.passkey_used(&passkey, 5, &here()).await.unwrap().is_some());
     assert!(operators.passkey_used(&passkey, 5, &here()).await.unwrap().is_none(), "the counter has to rise");

@@ -163,7 +163,8 @@ async fn every_order_is_stable_from_page_to_page(engine: Engine) {
     }
 }
 
-/// The ids that the pages of a workspace, or of all workspaces, must show. This filters and sorts `clients` in memory.
+/// The ids that the pages of a workspace, or of all workspaces, must show. This filters and sorts `clients` in memory:
+/// each client, and when it was last used (-1 if never).
 fn expected(
     clients: &[(ApiClient, i64)],
     workspace: Option<&str>,

@@ -22,6 +22,8 @@ async fn only_deliveries_that_ended_long_ago_are_deleted(engine: Engine) {
     ] {
         session.execute(&format!("UPDATE deliveries SET {column} = {at} WHERE delivery_id = '{id}'")).await;
     }
+    // `purge_deliveries` returns the larger of two numbers: how many sent deliveries it deleted, and how many that were given
+    // up. The third call deletes one of each.
     assert_eq!(storage.purge_deliveries(NOW - 1, NOW - 1, 10).await.unwrap(), 0);
     assert_eq!(storage.purge_deliveries(NOW + 1, NOW - 1, 1).await.unwrap(), 1);
     assert_eq!(storage.purge_deliveries(NOW + 1, NOW, 10).await.unwrap(), 1);

@@ -30,7 +30,7 @@ async fn refusal(file: &Path) -> StorageError {
 
 fn assert_damaged(error: &StorageError) {
     assert!(matches!(error, StorageError::Damaged(_)), "{error:?}");
-    assert!(error.to_string().contains("Restore it from a backup"), "{error}");
+    assert!(error.to_string().contains("Restore the database from a backup"), "{error}");
 }
 
 /// A closed SQLite database with the sample records.

@@ -76,7 +76,7 @@ async fn an_event_is_stored_with_all_members(engine: Engine) {
     assert_eq!(all.items[0], with_entry(bare.clone()));
     assert_eq!(all.items[4], with_entry(event(1, "client.created", Some("acme"), Some("cl_1"))));
     // `audit_events` reads the entries, and `waiting_events` the columns. Both have the same values, except that only the entry
-    // has the detail.
+    // has the detail, which is empty in `bare`.
     let mut tx = storage.begin().await.unwrap();
     let stored = tx.waiting_events("e4", 2).await.unwrap();
     assert_eq!(stored, [with_entry(bare)]);

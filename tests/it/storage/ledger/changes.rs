@@ -135,7 +135,7 @@ async fn a_reader_that_is_far_behind_invalidates_everything(engine: Engine) {
     let (other, mut watch, _) = watched(&database).await;
     commit(&storage, (1..=999).map(product_change)).await;
     let Changes::These { seq: 999, changes } = other.poll_changes(&mut watch).await.unwrap() else {
-        panic!("999 changes can be listed one by one")
+        panic!("up to 1,000 changes are listed one by one")
     };
     assert_eq!(changes.len(), 999);
     commit(&storage, (1..=1200).map(product_change)).await;

@@ -110,6 +110,7 @@ async fn a_passkey_is_stored_with_all_members_and_counts_up(engine: Engine) {
     assert_eq!(storage.passkey(&[1; 20]).await.unwrap(), Some(passkey(1)));
     assert_eq!(storage.passkey(&[9; 20]).await.unwrap(), None);
     assert_eq!(storage.passkeys_of(&id()).await.unwrap(), [passkey(1), passkey(2)]);
+    // A passkey without a counter always sends 0. After the first other number, each number must be greater than the last.
     for (count, used) in [(0, true), (0, true), (5, true), (5, false), (4, false), (0, false), (6, true)] {
         assert_eq!(storage.use_passkey(&[1; 20], count, NOW + 9).await.unwrap(), used, "{count}");
     }

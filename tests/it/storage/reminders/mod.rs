@@ -22,6 +22,7 @@ fn end(at: i64, id: &str) -> End {
     End { at, id: id.to_owned() }
 }
 
+/// The ids of what ends. Also the end of the last row, if there may be more rows.
 async fn found(
     storage: &Storage,
     kind: EndingKind,

@@ -94,6 +94,7 @@ async fn replaced_keys_sign_until_their_time(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let hook = webhook("w1");
     change!(storage, tx => tx.insert_webhook(&hook));
+    // `until` is for the keys before: `k1` signs until `NOW + 10`, and `k2` until `NOW + 20`.
     for (id, until) in [("k1", 0), ("k2", NOW + 10), ("k3", NOW + 20)] {
         change!(storage, tx => tx.replace_webhook_keys(&hook, id, id.as_bytes(), until));
     }

@@ -38,7 +38,7 @@ fn base64url() -> Vec<Row> {
     let differs = |token: &String| token.rsplit('.').next().unwrap().contains(['-', '_']);
     let good = (0..100).map(|_| key().token(&good_claims())).find(differs).unwrap();
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("{good}") };
-    // 86 characters have 516 bits, 4 more than the signature. If one of these 4 is set, the spelling differs.
+    // 86 characters have 516 bits, 4 more than the signature. These 4 must be 0; the next character sets one of them.
     let last = signature.chars().last().unwrap();
     let spare = char::from(last as u8 + 1);
     let slop = format!("{header}.{payload}.{}{spare}", &signature[..85]);

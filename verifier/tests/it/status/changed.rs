@@ -1,4 +1,4 @@
-//! A list is fetched at once when an event says that it changed.
+//! A list is fetched at once when an event says that it changed. The time of tokio is paused, so that no test really waits.
 
 use super::{set_slot, set_up, token};
 use crate::support::{LIST, NOW};

@@ -1,5 +1,5 @@
 //! Status lists. This file tests the effect of each status, and when a list is requested. The modules test which lists are
-//! accepted, for how long they are used, what happens when a list changes or cannot be fetched, how many callers share the
+//! accepted, for how long they are used, what happens when a list changes or cannot be fetched, that callers share fetched
 //! lists, and that the examples of the draft are read.
 
 mod accepted;

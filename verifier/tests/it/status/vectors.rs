@@ -28,8 +28,8 @@ fn the_entries_of_the_drafts_lists_are_read() {
     assert_eq!(lengths, [(1, 16), (2, 12), (1, 11), (2, 11), (4, 15), (8, 256)]);
     for Vector { name, bits, lst, statuses } in vectors {
         let slots = Slots::decode(bits, &lst).unwrap();
-        let short = statuses.len() as u64 * bits / 8;
-        let count = if name.contains("2^20") { 1 << 20 } else { short * 8 / bits };
+        // A short list has exactly the entries in `statuses`.
+        let count = if name.contains("2^20") { 1 << 20 } else { statuses.len() as u64 };
         let set: HashMap<u64, u8> = statuses.into_iter().collect();
         for idx in 0..count {
             assert_eq!(slots.get(idx), Some(set.get(&idx).copied().unwrap_or(0)), "{name}: {idx}");
@@ -43,7 +43,7 @@ async fn the_drafts_lists_determine_the_status_of_a_token() {
     for Vector { name, bits, lst, statuses } in vectors() {
         let (issuer, _, verifier) = set_up();
         issuer.publish_list(&list_claims(&json!({"bits": bits, "lst": lst})));
-        // The usual index is 0 in the long lists and beyond the end of the short ones.
+        // The entry of the usual token is 0 in the long lists, and beyond the end of the short ones.
         assert_eq!(verifier.verify(&token()).await.is_ok(), name.contains("2^20"), "{name}");
         for (idx, value) in statuses {
             let status = json!({"status_list": {"idx": idx, "uri": LIST}});

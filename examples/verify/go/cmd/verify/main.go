@@ -3,7 +3,8 @@
 //	ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com TOKEN=… go run ./cmd/verify
 //
 // The token must include PRODUCT (default gst). ALLOW_NEVER_EXPIRING=1 accepts tokens that never expire. CHECK_STATUS=0 does
-// not read status lists. With LISTEN=127.0.0.1:8000 it serves instead, and answers requests with such a token.
+// not read status lists. With LISTEN=127.0.0.1:8000 it serves instead of reading TOKEN, and verifies the token of each
+// request.
 package main
 
 import (

@@ -127,7 +127,7 @@ async fn a_provider_that_refuses_is_quoted(engine: Engine) {
     // A code that the provider does not know.
     let reply = provider.sign_in(&app, &away(&browser).await, &json!({}));
     let page = browser.get(&reply.with("code", "made up").path()).await.must_be(403);
-    assert!(page.says("It refused the authorization code (invalid_grant)"), "{}", page.text());
+    assert!(page.says("It refused the token request (invalid_grant)"), "{}", page.text());
     browser.get("/console/sign-in/oidc/other").await.must_be(404);
     browser.get("/console/sign-in/oidc/other/callback?code=c&state=s").await.must_be(404);
 }
@@ -194,6 +194,6 @@ async fn a_provider_inside_the_network_is_not_asked_unless_it_is_listed(engine: 
     let app = TestApp::start_with(engine, &settings).await;
     let page = Browser::new(&app).get("/console/sign-in/oidc/corp").await.must_be(502);
     assert!(page.says("Sign-in with corp does not work right now"), "{}", page.text());
-    assert!(page.says("It cannot be reached: address not allowed."), "{}", page.text());
+    assert!(page.says("The request to it failed: address not allowed."), "{}", page.text());
     assert_eq!(provider.count(""), 0);
 }
