@@ -17,7 +17,7 @@ pub struct Histogram {
 /// What a [`Histogram`] has counted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counted {
-    /// The upper bound of each bucket in seconds (the last one is [`f64::MAX`]), and how many durations were in it and not
+    /// The upper bound of each bucket in seconds (the last one is [`f64::INFINITY`]), and how many durations were in it and not
     /// in a lower one.
     pub buckets: Vec<(f64, u64)>,
     /// All durations together, in seconds.
@@ -41,7 +41,7 @@ impl Histogram {
     pub fn counted(&self) -> Counted {
         #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 microseconds, which is 285 years")]
         let seconds = |micros: u64| micros as f64 / 1e6;
-        let bound = |bound: u64| if bound == u64::MAX { f64::MAX } else { seconds(bound) };
+        let bound = |bound: u64| if bound == u64::MAX { f64::INFINITY } else { seconds(bound) };
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
         let buckets: Vec<_> = BOUNDS.iter().map(|at| bound(*at)).zip(counts).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
@@ -61,7 +61,7 @@ mod tests {
         }
         let counted = histogram.counted();
         let filled: Vec<_> = counted.buckets.iter().filter(|(_, count)| *count > 0).copied().collect();
-        assert_eq!(filled, [(0.000_025, 2), (0.000_05, 1), (1.0, 1), (f64::MAX, 1)]);
+        assert_eq!(filled, [(0.000_025, 2), (0.000_05, 1), (1.0, 1), (f64::INFINITY, 1)]);
         assert_eq!(counted.count, 5);
         assert!((counted.sum - 10.000_051).abs() < 1e-9);
     }

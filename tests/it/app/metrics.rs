@@ -13,9 +13,18 @@ async fn scraped(app: &TestApp, accept: &str) -> Reply {
     Reply::to(app.request(Method::GET, "/metrics").header("accept", accept)).await
 }
 
+/// Checks that each series of a histogram has the bucket without an upper bound, which both formats require.
+fn every_series_ends_with_infinity(text: &str) {
+    let name = |line: &str| line.split(['{', ' ']).next().unwrap_or_default().to_owned();
+    let series = text.lines().filter(|line| name(line).ends_with("_count")).count();
+    let endless = text.lines().filter(|line| line.contains("le=\"+Inf\"")).count();
+    assert!(series > 0 && endless == series, "{series} series, {endless} with +Inf: {text}");
+}
+
 /// Checks the form of the text and the names of the metrics. Returns the type of each metric by name.
 /// `tests/interop/test_metrics.py` has the text checked by `promtool`.
 fn checked(text: &str) -> BTreeMap<&str, &str> {
+    every_series_ends_with_infinity(text);
     let mut types = BTreeMap::new();
     let mut helped = "";
     for line in text.lines() {
@@ -77,6 +86,7 @@ fn checked_openmetrics(text: &str) {
             }
         }
     }
+    every_series_ends_with_infinity(text);
     assert!(types.len() > 20 && units > 0 && samples > types.len(), "{text}");
 }
 
