@@ -92,7 +92,10 @@ impl Finishing {
         }
         if !tx.finish_delivery(claimed, next, &report).await? {
             let delivery_id = &claimed.delivery_id;
-            tracing::warn!(delivery_id, "another process has claimed a delivery meanwhile: it is sent again");
+            tracing::warn!(
+                delivery_id,
+                "the outcome of a delivery was not stored: it was deleted, queued again or claimed by another process meanwhile"
+            );
             return Ok(tx.rollback().await?);
         }
         if let Next::Dead(_) = next {

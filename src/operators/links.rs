@@ -146,9 +146,9 @@ impl Operators {
             .await?;
         let url =
             Zeroizing::new(format!("{}/console/setup/{}", self.kernel.policy.console_url, token.as_str()));
-        // Without a mail server, mails are only written to the log, where a link must not be.
+        tx.drop_setup_link_mails(&operator.operator_id).await?;
+        // Without a mail server no mail reaches the operator, so none is queued.
         if self.kernel.policy.sends_mail {
-            tx.drop_setup_link_mails(&operator.operator_id).await?;
             let facts = json!({
                 "expires_at": to_rfc3339(expires_at),
                 "sealed_link": self.kernel.seal_setup_link(&operator.operator_id, &url)?,
@@ -201,6 +201,7 @@ impl Operators {
         let operator = operator.ok_or(Error::NotFound(SETUP_LINK))?;
         let caller = source.acting(&operator_id);
         let subject = Subject::platform(&operator_id);
+        tx.drop_setup_link_mails(&operator_id).await?;
         tx.delete_ways_in(&operator_id).await?;
         if !operator.sign_in.is_empty() {
             let removed: Vec<&str> = operator.sign_in.iter().map(|way| way.as_str()).collect();

@@ -253,6 +253,7 @@ impl Operators {
         }
         if !after.is_active() || before.email != after.email {
             tx.revoke_setup_link(&after.operator_id).await?;
+            tx.drop_setup_link_mails(&after.operator_id).await?;
         }
         Ok(())
     }
@@ -276,6 +277,7 @@ impl Operators {
         expected.check(operator.version)?;
         self.must_leave_an_admin(&mut tx, &operator, None).await?;
         tx.delete_operator(operator_id).await?;
+        tx.drop_setup_link_mails(operator_id).await?;
         let detail = to_json(&OperatorSettings::from(&operator));
         self.ledger
             .audit(&mut tx, caller, Action::OperatorDeleted, Subject::platform(operator_id), detail)

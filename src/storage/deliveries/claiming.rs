@@ -50,8 +50,9 @@ statements! {
             last_status = $5, last_error = $6, last_reply = $7
         WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3");
     DROP_SETUP_LINKS = "DELETE FROM deliveries WHERE about_id = $1 AND kind = 'operator.setup_link_created'
-        AND sent_at IS NULL AND dead_at IS NULL AND lease_until = 0";
-    GIVE_BACK = "UPDATE deliveries SET attempts = attempts - 1, lease_owner = NULL, lease_until = 0
+        AND sent_at IS NULL AND dead_at IS NULL";
+    GIVE_BACK = "UPDATE deliveries SET attempts = attempts - 1, lease_owner = NULL, lease_until = 0,
+            last_attempt_at = CASE WHEN attempts = 1 THEN NULL ELSE last_attempt_at END
         WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3";
     SEND_AGAIN = "UPDATE deliveries SET dead_at = NULL, attempts = 0, next_attempt_at = $2, lease_owner = NULL,
             lease_until = 0
@@ -150,8 +151,8 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Deletes the waiting mails with a setup link for an operator, because another link replaces it. A mail that a process has
-    /// claimed stays.
+    /// Deletes the waiting mails with a setup link for an operator, because the link no longer works. A mail that a process is
+    /// sending is deleted too: it cannot be stopped, but it is not tried again.
     pub async fn drop_setup_link_mails(&mut self, operator_id: &str) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(DROP_SETUP_LINKS)
             .bind(operator_id).execute(&mut *conn).await.map(|_| ()))?;

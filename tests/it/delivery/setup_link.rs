@@ -3,6 +3,7 @@
 use mintmark::kernel::Manager;
 use mintmark::ledger::DeliveryFilter;
 use mintmark::model::page::Page;
+use mintmark::operators::{Source, WayIn};
 use serde_json::json;
 
 use super::states;
@@ -12,6 +13,7 @@ on_both_engines!(
     a_setup_link_is_mailed_and_erased,
     without_a_server_no_link_is_queued,
     a_link_that_expires_before_it_is_sent_is_given_up_and_erased,
+    a_mail_whose_link_no_longer_works_is_dropped,
 );
 
 async fn invite(admin: &Administrator<'_>) -> (String, String) {
@@ -90,5 +92,40 @@ async fn a_link_that_expires_before_it_is_sent_is_given_up_and_erased(engine: En
     let dead = ledger.deliveries(&manager, dead, &page).await.unwrap().items;
     let again = ledger.send_again(&manager, &dead[0].delivery_id).await;
     assert!(again.unwrap_err().to_string().contains("make a new link"));
+    app.stop().await;
+}
+
+async fn a_mail_whose_link_no_longer_works_is_dropped(engine: Engine) {
+    let server = MailServer::start();
+    let app = TestApp::start_with(engine, &server.settings()).await;
+    let admin = app.administrator().await;
+    let (operator_id, _) = invite(&admin).await;
+    let path = format!("/v1/operators/{operator_id}");
+    // A process has claimed the mail and crashed, so another one would send it once the lease has expired.
+    let claimed = "UPDATE deliveries SET lease_owner = 'crashed', lease_until = 1, attempts = 1";
+    app.database.session().await.execute(claimed).await;
+    let link = format!("{path}/setup-link");
+    admin.create(&link, &json!({})).await;
+    assert_eq!(bodies(&app).await.len(), 1, "only the mail with the new link is left");
+
+    let changed = admin.patch(&path, &json!({"email": "mehta@acme.example"})).await;
+    assert_eq!((changed.status().as_u16(), bodies(&app).await.len()), (200, 0));
+    admin.create(&link, &json!({})).await;
+    let disabled = admin.patch(&path, &json!({"status": "disabled"})).await;
+    assert_eq!((disabled.status().as_u16(), bodies(&app).await.len()), (200, 0));
+    assert_eq!(admin.patch(&path, &json!({"status": "active"})).await.status(), 200);
+    let used = admin.create(&link, &json!({})).await;
+    let token = used["setup_link"].as_str().unwrap().rsplit_once('/').unwrap().1;
+    let passkey = WayIn::Passkey {
+        credential_id: vec![1],
+        public_key: vec![1],
+        alg: -7,
+        sign_count: 0,
+        name: "Key".to_owned(),
+    };
+    app.core.services.operators.use_setup_link(token, passkey, &Source::default()).await.unwrap();
+    assert_eq!(bodies(&app).await.len(), 0);
+    admin.create(&link, &json!({})).await;
+    assert_eq!((admin.delete(&path).await.status().as_u16(), bodies(&app).await.len()), (204, 0));
     app.stop().await;
 }
