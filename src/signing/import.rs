@@ -77,7 +77,7 @@ pub enum ImportFault {
     #[error("lacks the public key: add it with `openssl ec -in FILE | openssl pkey -out pkcs8.pem`")]
     EcWithoutPublic,
     /// An RSA key of a size that is not accepted.
-    #[error("contains an RSA key of {0} bits: use 2048 to 4096 bits, in steps of 512")]
+    #[error("contains an RSA key of {0} bits: use 2048, 3072 or 4096 bits")]
     RsaSize(usize),
     /// The crypto library refuses the key, for example because its numbers do not belong together.
     #[error("contains a key that cannot be used ({0}): generate a new one, {new}", new = needs(*.1))]
@@ -91,7 +91,7 @@ fn needs(alg: Alg) -> &'static str {
         }
         Alg::EdDSA => "an Ed25519 key: `openssl genpkey -algorithm ED25519 -out key.pem`",
         Alg::RS256 | Alg::PS256 => {
-            "an RSA key of 2048 to 4096 bits: `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem`"
+            "an RSA key of 2048, 3072 or 4096 bits: `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem`"
         }
     }
 }

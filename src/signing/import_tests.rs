@@ -107,13 +107,14 @@ fn an_ec_key_without_its_public_key_is_refused_with_the_command_that_adds_it() {
 }
 
 #[test]
-fn only_rsa_keys_of_2048_to_4096_bits_are_accepted() {
-    // The first is too short, the second not a multiple of 512.
-    for bits in [1024, 2056] {
+fn only_rsa_keys_of_2048_3072_and_4096_bits_are_accepted() {
+    for bits in [1024, 2056, 2560] {
         let pem = openssl(&format!("genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:{bits}"), "");
         assert_eq!(fault(Alg::RS256, &pem), ImportFault::RsaSize(bits));
     }
-    for (bits, taken) in [(2047, false), (2048, true), (3072, true), (4096, true), (4608, false)] {
+    for (bits, taken) in
+        [(2047, false), (2048, true), (3072, true), (3584, false), (4096, true), (4608, false)]
+    {
         assert_eq!(pkcs8::is_rsa_size(bits), taken, "{bits}");
     }
 }

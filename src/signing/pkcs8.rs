@@ -77,9 +77,10 @@ pub(super) fn kind(der: &[u8]) -> Option<KeyKind> {
     })
 }
 
-/// 2048 to 4096 bits, in steps of 512: smaller is weak, larger slows down every verifier, and ring accepts no others.
+/// 2048, 3072 or 4096 bits: smaller is weak, larger slows down every verifier, and ring accepts no others, because it wants
+/// primes whose length is a multiple of 512 bits.
 pub(super) fn is_rsa_size(bits: usize) -> bool {
-    (2048..=4096).contains(&bits) && bits.is_multiple_of(512)
+    matches!(bits, 2048 | 3072 | 4096)
 }
 
 /// The length of the modulus of an `RSAPrivateKey` (RFC 8017 appendix A.1.2); `None` for anything else.
