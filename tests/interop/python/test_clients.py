@@ -90,6 +90,6 @@ def test_post_accepts_every_encoding_of_every_character(cell, metadata, encode):
     check(cell, reply.json())
 
 
-def test_the_credentials_contain_every_possible_character(cells):
+def test_the_credentials_contain_only_characters_that_need_no_encoding(cells):
     letters = set("".join(cell["client_id"] + cell["client_secret"] for cell in cells))
-    assert letters == set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+    assert letters <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
