@@ -219,6 +219,7 @@ fn invalid_values_and_contradictions_are_refused_with_the_reason() {
         ),
         ("server.trusted_proxies = [\"0.0.0.0/0\"]", "server.trusted_proxies", "trusts everyone"),
         ("server.trusted_proxies = [\"::/0\"]", "server.trusted_proxies", "trusts everyone"),
+        ("server.trusted_proxies = [\"::ffff:0:0/96\"]", "server.trusted_proxies", "trusts everyone"),
         ("server.trusted_proxies = [\"proxy.local\"]", "server.trusted_proxies", "not a network"),
         ("verify.token_headers = [\"X Token\"]", "verify.token_headers", "not a valid header name"),
         ("verify.token_headers = [\"\"]", "verify.token_headers", "not a valid header name"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use reqwest::Url;
 
-use super::super::proxies::parse_network;
+use super::super::proxies::{fold_network, parse_network};
 use super::super::raw;
 use super::super::{PublicUrl, ServerSettings, TlsSettings, TrustedProxies};
 use super::Check;
@@ -199,7 +199,7 @@ impl Check {
     fn trusted_proxies(&mut self, texts: &[String]) -> TrustedProxies {
         let mut networks = Vec::new();
         for text in texts {
-            match parse_network(text) {
+            match parse_network(text).map(fold_network) {
                 None => self.refuse(
                     "server.trusted_proxies",
                     format!("{text:?} is not a network"),
