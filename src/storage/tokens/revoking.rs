@@ -121,7 +121,8 @@ statements! {
     REVOKE_OF_KEY = concat!("UPDATE access_tokens SET revoked_at = $2 WHERE ", of_key!(), "
         RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at");
     DUE_CLIENTS = "SELECT DISTINCT client_id FROM access_tokens
-        WHERE revoke_at IS NOT NULL AND revoked_at IS NULL AND revoke_at <= $1 ORDER BY client_id LIMIT $2";
+        WHERE revoke_at IS NOT NULL AND revoked_at IS NULL AND revoke_at <= $1
+            AND (expires_at IS NULL OR expires_at > $2) ORDER BY client_id LIMIT $3";
     DENY = "INSERT INTO denied_tokens (jti, client_id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     IS_DENIED = "SELECT 1 FROM denied_tokens WHERE jti = $1";
     PURGE_DENIED = "DELETE FROM denied_tokens WHERE jti IN
@@ -151,10 +152,11 @@ impl Storage {
         Ok(found.is_some())
     }
 
-    /// Up to `limit` clients with replaced tokens whose grace period is over at `now`.
+    /// Up to `limit` clients with replaced tokens whose grace period is over at `now`. Tokens that expired before it was over do
+    /// not count, as in [`Tx::revoke_due_tokens`].
     pub async fn clients_with_due_tokens(&self, now: i64, limit: u32) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(DUE_CLIENTS)
-            .bind(now).bind(i64::from(limit)).fetch_all(pool).await)?)
+            .bind(now).bind(now - CLOCKS_DIFFER).bind(i64::from(limit)).fetch_all(pool).await)?)
     }
 
     /// Deletes up to `limit` denied stateless tokens that have ended by `now`. Returns how many.

@@ -18,6 +18,7 @@ on_both_engines!(
     the_oldest_tokens_beyond_a_number_and_tokens_named_by_id_are_revoked,
     a_new_token_replaces_the_others_immediately,
     a_replaced_token_may_have_a_grace_period,
+    a_client_is_due_only_while_it_has_a_token_to_revoke,
     a_grace_period_is_never_extended,
     denied_tokens_are_deleted_after_their_end,
     ended_tokens_are_deleted_in_batches,
@@ -315,6 +316,18 @@ async fn a_replaced_token_may_have_a_grace_period(engine: Engine) {
     insert(&storage, [RecordedToken { revoke_at: Some(NOW), ..token("another") }]).await;
     assert_eq!(storage.clients_with_due_tokens(NOW, 10).await.unwrap(), ["cl_0", "cl_1"]);
     assert_eq!(storage.clients_with_due_tokens(NOW, 1).await.unwrap(), ["cl_0"]);
+}
+
+async fn a_client_is_due_only_while_it_has_a_token_to_revoke(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    // It expires ten seconds before its grace ends. Clocks may differ by two minutes.
+    insert(&storage, [RecordedToken { expires_at: Some(NOW), revoke_at: Some(NOW + 10), ..token("old") }])
+        .await;
+    for (now, due) in [(NOW + 9, vec![]), (NOW + 119, vec!["cl_1"]), (NOW + 120, vec![])] {
+        assert_eq!(storage.clients_with_due_tokens(now, 10).await.unwrap(), due, "at {now}");
+    }
+    assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 120, 10)), []);
+    assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 119, 10)), [revoked("old", false)]);
 }
 
 async fn a_grace_period_is_never_extended(engine: Engine) {
