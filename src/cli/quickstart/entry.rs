@@ -6,7 +6,7 @@ use crate::cli::host_user;
 use crate::config::Settings;
 use crate::kernel::Error;
 use crate::model::member::Member;
-use crate::model::operator::{Operator, Role};
+use crate::model::operator::Role;
 use crate::operators::OperatorChange;
 use crate::services::Services;
 
@@ -17,8 +17,18 @@ const EMAIL: &str = "demo@example.com";
 pub(super) struct Entry {
     pub(super) email: String,
     pub(super) url: String,
-    /// Whether `url` is the sign-in page, because the operator has set up a way to sign in, or is disabled.
-    pub(super) is_set_up: bool,
+    pub(super) way: Way,
+}
+
+/// What the operator of the demo can do at `url`.
+#[derive(Clone, Copy)]
+pub(super) enum Way {
+    /// Set up a way to sign in: `url` is a setup link.
+    SetUp,
+    /// Sign in, in the way that was set up before: `url` is the sign-in page.
+    SignIn,
+    /// Nothing until somebody enables the operator: `url` is the sign-in page.
+    Disabled,
 }
 
 impl Entry {
@@ -32,9 +42,12 @@ impl Entry {
         let (caller, operators) = (host_user::manager(), &services.operators);
         let client = format!("{}/console/api-clients/{client_id}", settings.server.public_url.path());
         let link = match operators.operator_by_email(&caller, EMAIL).await {
-            Ok(operator) if needs_no_setup_link(&operator) => {
+            // A setup link would replace their way to sign in. A disabled operator gets no setup link either.
+            // `false`: the demo does not require a second factor.
+            Ok(operator) if !operator.is_active() || operator.has_way_in(false) => {
                 let url = format!("{}/console/sign-in?next={client}", settings.server.console_base());
-                return Ok(Self { email: EMAIL.to_owned(), url, is_set_up: true });
+                let way = if operator.is_active() { Way::SignIn } else { Way::Disabled };
+                return Ok(Self { email: EMAIL.to_owned(), url, way });
             }
             Ok(operator) => operators.new_setup_link(&caller, &operator.operator_id).await?,
             Err(Error::NotFound(_)) => {
@@ -48,13 +61,6 @@ impl Entry {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { email: EMAIL.to_owned(), url: format!("{}?next={client}", link.url()), is_set_up: false })
+        Ok(Self { email: EMAIL.to_owned(), url: format!("{}?next={client}", link.url()), way: Way::SetUp })
     }
-}
-
-/// Whether to send the operator to the sign-in page: a setup link would replace their way to sign in. A disabled operator gets
-/// no setup link either.
-fn needs_no_setup_link(operator: &Operator) -> bool {
-    // `false`: the demo does not require a second factor.
-    !operator.is_active() || operator.has_way_in(false)
 }

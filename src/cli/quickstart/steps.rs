@@ -8,7 +8,7 @@ use mintmark_verifier::AccessTokenClaims;
 use serde_json::json;
 
 use super::demo::{Demo, PRODUCTS, WORKSPACE};
-use super::entry::Entry;
+use super::entry::{Entry, Way};
 use super::http::{TokenReply, token_endpoint};
 use crate::cli::output;
 use crate::config::Settings;
@@ -65,7 +65,7 @@ impl Steps<'_> {
         format!(
             "\
 Mintmark {version} at {issuer}, data in {database}.
-Steps 1 to 3 have just been done. Their commands work in another terminal while the server runs.
+Steps 1 to 3 have just been done. {where_to_run}
 
 1. An administrator registers an ERP: an API client in the workspace `{WORKSPACE}`, for two products.
 
@@ -98,6 +98,11 @@ Steps 1 to 3 have just been done. Their commands work in another terminal while 
 The API is described at {issuer}/docs, every command at `{program} --help`.{end}",
             database = self.database(),
             version = env!("CARGO_PKG_VERSION"),
+            where_to_run = if once {
+                format!("The commands need the server: start it with `{} serve`.", self.program())
+            } else {
+                "Their commands work in another terminal while the server runs.".to_owned()
+            },
             secret = client_secret.expose(),
             scope = self.exchanged.scope,
             token = self.exchanged.access_token,
@@ -124,14 +129,17 @@ The API is described at {issuer}/docs, every command at `{program} --help`.{end}
     /// What happens when the console is opened.
     fn enter(&self) -> String {
         let email = &self.entry.email;
-        if self.entry.is_set_up {
-            format!(
-                "Sign in as {email}, as you set it up before; then the console shows the client of step 1."
-            )
-        } else {
-            format!(
+        match self.entry.way {
+            Way::SetUp => format!(
                 "The page asks {email} for a passkey or a password, and then shows the client of step 1. The link works once."
-            )
+            ),
+            Way::SignIn => format!(
+                "Sign in as {email}, as you set it up before; then the console shows the client of step 1."
+            ),
+            Way::Disabled => format!(
+                "{email} is disabled. First run `{} operators update {email} --status active`, then sign in as you set it up.",
+                self.program()
+            ),
         }
     }
 

@@ -11,6 +11,7 @@ on_both_engines!(
     an_empty_folder_is_enough_for_a_verified_token,
     a_second_run_replaces_the_secret,
     every_printed_command_works_as_printed,
+    the_output_says_what_to_do_without_a_running_server_and_with_a_disabled_operator,
 );
 
 /// Starts the demo and waits for its whole output.
@@ -168,4 +169,20 @@ fn a_port_in_use_is_reported_with_what_to_do() {
     let place = Place::new(Engine::Sqlite).with("MINTMARK__SERVER__LISTEN", &address);
     place.run(&["quickstart"]).must_fail(1, &[&address, "MINTMARK__SERVER__LISTEN=127.0.0.1:"]);
     assert!(!place.path("data").exists());
+}
+
+async fn the_output_says_what_to_do_without_a_running_server_and_with_a_disabled_operator(engine: Engine) {
+    let mut place = Place::new(engine);
+    let first = place.run(&["quickstart", "--once"]).must_succeed();
+    assert!(first.stdout.contains("start it with `") && first.stdout.contains(" serve`"), "{first:?}");
+    assert!(!first.stdout.contains("in another terminal"), "{first:?}");
+    place.set("MINTMARK__SERVER__PUBLIC_URL", &base(&first.stdout));
+    place.run(&["operators", "update", "demo@example.com", "--status", "disabled"]).must_succeed();
+    place.set("MINTMARK__SERVER__PUBLIC_URL", "");
+    let second = place.run(&["quickstart", "--once"]);
+    let enable = " operators update demo@example.com --status active`";
+    assert!(
+        second.stdout.contains("demo@example.com is disabled") && second.stdout.contains(enable),
+        "{second:?}"
+    );
 }
