@@ -1,6 +1,6 @@
 //! The sockets of the server, bound before anything else is opened.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -58,18 +58,21 @@ impl Listeners {
 
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
     listen(address).map_err(|error| {
-        let hint = match error.kind() {
+        let port = if address.port() < 1024 { 8080 } else { address.port().checked_add(1).unwrap_or(8080) };
+        let with_port = SocketAddr::new(address.ip(), port);
+        let (hint, other) = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
-                "Another process uses this port: stop it, or choose another port"
+                ("Another process uses this port: stop it, or choose another port", with_port)
             }
             std::io::ErrorKind::PermissionDenied => {
-                "Ports below 1024 are reserved for root: choose another port"
+                ("Ports below 1024 are reserved for root: choose another port", with_port)
             }
-            _ => "Choose an address of this machine",
+            _ => {
+                let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port());
+                ("Choose an address of this machine", loopback)
+            }
         };
-        let port = if address.port() < 1024 { 8080 } else { address.port().checked_add(1).unwrap_or(8080) };
         let variable = setting.to_uppercase().replace('.', "__");
-        let other = SocketAddr::new(address.ip(), port);
         let text =
             format!("{setting} = {address}: {error}. {hint}, for example MINTMARK__{variable}={other}");
         StartError::Io(std::io::Error::new(error.kind(), text))

@@ -198,7 +198,7 @@ fn in_options(text: &str) -> String {
     ]
     .into_iter()
     .fold(text.to_owned(), |text, (there, here)| text.replace(there, here));
-    let text = create_key(&text).unwrap_or(text);
+    let text = create_keys(&text);
     if !text.contains("/patch/") {
         return text;
     }
@@ -214,9 +214,9 @@ fn in_options(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Puts the command in place of a request that creates a signing key, with options for the members of its body.
-fn create_key(text: &str) -> Option<String> {
-    let (before, after) = text.split_once("POST /v1/signing-keys")?;
+/// Puts commands in place of requests that create a signing key, with options for the members of their bodies.
+fn create_keys(text: &str) -> String {
+    let Some((before, after)) = text.split_once("POST /v1/signing-keys") else { return text.to_owned() };
     let (body, after) = match after.strip_prefix(" {").and_then(|after| after.split_once('}')) {
         Some((body, after)) => (body, after),
         None => ("", after),
@@ -228,7 +228,7 @@ fn create_key(text: &str) -> Option<String> {
     let verb = if body.contains("private_key_pem") { "import FILE" } else { "create" };
     let alg = member("alg").map(|alg| format!(" --alg {alg}")).unwrap_or_default();
     let class = member("use_for").map(|class| format!(" --use-for {class}")).unwrap_or_default();
-    Some(format!("{before}`mintmark keys {verb}{alg}{class}`{after}"))
+    format!("{before}`mintmark keys {verb}{alg}{class}`{}", create_keys(after))
 }
 
 /// A sentence in the form that follows `mintmark: `.
@@ -286,6 +286,10 @@ mod tests {
                 "a change: --label is long; --products (value 1) is unknown",
             ),
             ("a POST /v1/signing-keys; b", "a `mintmark keys create`; b"),
+            (
+                r#"POST /v1/signing-keys {"alg": "ES256"}; POST /v1/signing-keys"#,
+                "`mintmark keys create --alg ES256`; `mintmark keys create`",
+            ),
             (
                 r#"POST /v1/signing-keys {"alg": "ES256", "use_for": "expiring"}, b"#,
                 "`mintmark keys create --alg ES256 --use-for expiring`, b",

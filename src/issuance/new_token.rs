@@ -43,8 +43,13 @@ impl NewToken {
                 None
             }
             Err(_) => {
-                let granted = &client.offer.whole.scope;
-                errors.add("/scope", format!("must be scope tokens granted to the API client: {granted}"));
+                errors.add(
+                    "/scope",
+                    match &*client.offer.whole.scope {
+                        "" => "nothing is granted to the API client: give it products first".to_owned(),
+                        granted => format!("must be scope tokens granted to the API client: {granted}"),
+                    },
+                );
                 None
             }
         };

@@ -17,8 +17,9 @@ use crate::services::Services;
 /// `GET /v1/operators`
 pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&call.request)?;
-    let email = query.take("email");
+    // Before the filters, since its cursor belongs to a list with the same ones.
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
+    let email = query.take("email");
     query.finish()?;
     let operators = services.operators.operators_of(&call.caller, email.as_deref(), &page.page).await?;
     Ok(page.reply(services.subkeys(), operators, to_json))

@@ -82,13 +82,7 @@ fn class_of(action: &str) -> (i64, i64) {
 /// service that the user signs in to (`service`).
 fn add_parties(members: &mut Map<String, Value>, event: &ExportedEvent, class: i64, issuer: &str) {
     let mut add = |name: &str, value: Value| members.insert(name.to_owned(), value);
-    let (kind, id) = event.actor.split_once(':').unwrap_or((&event.actor, &event.actor));
-    let actor = match kind {
-        // An API client, or Mintmark itself, for example in a background job.
-        "client" | "system" => json!({"app_name": event.actor, "app_uid": id}),
-        _ => json!({"user": {"name": event.actor, "uid": id}}),
-    };
-    add("actor", actor);
+    add("actor", actor_of(&event.actor));
     if class == ENTITY_MANAGEMENT {
         let noun = event.action.split_once('.').map_or("", |(noun, _)| noun);
         add("entity", json!({"uid": event.target, "type": noun}));
@@ -103,9 +97,34 @@ fn add_parties(members: &mut Map<String, Value>, event: &ExportedEvent, class: i
     }
 }
 
+/// The `actor` of an event: a person is a `user`, a program an app.
+fn actor_of(actor: &str) -> Value {
+    let (kind, id) = actor.split_once(':').unwrap_or((actor, actor));
+    match kind {
+        // An API client, a sign-in provider, or Mintmark itself, for example in a background job.
+        "client" | "oidc" | "system" => json!({"app_name": actor, "app_uid": id}),
+        _ => json!({"user": {"name": actor, "uid": id}}),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_people_are_users_and_the_rest_are_apps() {
+        for (actor, is_app) in [
+            ("operator:019aaf2a", false),
+            ("cli:ann", false),
+            ("unknown", false),
+            ("client:cl_1", true),
+            ("oidc:corp", true),
+            ("system", true),
+        ] {
+            let (actor, expected) = (actor_of(actor), if is_app { "app_name" } else { "user" });
+            assert!(actor.get(expected).is_some(), "{actor}");
+        }
+    }
 
     #[test]
     fn an_action_has_a_class_and_an_activity_of_ocsf() {

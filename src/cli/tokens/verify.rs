@@ -133,8 +133,10 @@ async fn from_outside(
     audience: Option<&str>,
     token: &str,
 ) -> Result<AccessTokenClaims, Failure> {
-    // A service knows its audience. Without `--audience`, the first audience that the token names is used.
-    let audience = audience.map_or_else(|| first_audience(token).unwrap_or_default(), str::to_owned);
+    // A service knows its audience. Without `--audience`, the first audience that the token names is used. If it names none, the
+    // token is refused with any audience.
+    let of_token = || first_audience(token).unwrap_or_else(|| address.as_str().to_owned());
+    let audience = audience.map_or_else(of_token, str::to_owned);
     let verifier = Verifier::builder(address.as_str(), audience)
         .fetch(Transport(address.client()?))
         .allow_never_expiring(true)

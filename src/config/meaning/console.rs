@@ -92,10 +92,10 @@ impl Check {
 
     /// The client secret, from the entry or from the file that the entry names. No problem quotes the secret.
     fn client_secret(&mut self, entry: usize, raw: &raw::Oidc) -> SecretText {
-        let secret = match (raw.client_secret.as_str(), raw.client_secret_file.as_str()) {
-            (_, "") => SecretText::new(raw.client_secret.clone()),
+        let (secret, member) = match (raw.client_secret.as_str(), raw.client_secret_file.as_str()) {
+            (_, "") => (SecretText::new(raw.client_secret.clone()), "client_secret"),
             ("", path) => match std::fs::read_to_string(path) {
-                Ok(text) => SecretText::new(text.trim_ascii_end()),
+                Ok(text) => (SecretText::new(text.trim_ascii_end()), "client_secret_file"),
                 Err(why) => {
                     let reason = format!("{path} cannot be read: {why}");
                     self.refuse_member(entry, "client_secret_file", &reason, "Correct the file or its path");
@@ -113,10 +113,9 @@ impl Check {
             }
         };
         if !is_visible(secret.expose(), SECRET_MAX) {
-            let is_inline = raw.client_secret_file.is_empty();
             self.refuse_member(
                 entry,
-                if is_inline { "client_secret" } else { "client_secret_file" },
+                member,
                 "the secret is empty, or longer than 4096 characters, or has characters that no secret has",
                 "Set client_secret to the secret, or client_secret_file to the path of a file with only the secret",
             );

@@ -36,6 +36,10 @@ fn a_secret_of_a_provider_may_be_in_a_file() {
     let (key, text) = problem(&format!("{CORP}client_secret_file = \"/nowhere/secret\"\n"));
     assert_eq!(key, "console.oidc.client_secret_file");
     assert!(text.contains("/nowhere/secret cannot be read"), "{text}");
+    std::fs::write(&path, "s3cret\nand another line\n").unwrap();
+    let (key, text) = problem(&file);
+    assert_eq!(key, "console.oidc.client_secret_file");
+    assert!(text.contains("with only the secret") && !text.contains("s3cret"), "{text}");
 }
 
 #[test]

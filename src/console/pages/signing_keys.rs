@@ -73,7 +73,7 @@ struct DeletePage {
     phase: &'static str,
     /// Whether tokens may depend on the key.
     may_have_signed: bool,
-    is_active: bool,
+    is_replaced: bool,
     never: bool,
     tokens: String,
 }
@@ -256,7 +256,7 @@ fn delete_page(signed_in: &SignedIn, record: &KeyRecord, problems: Vec<Problem>)
         version: key.version,
         phase: key.phase.as_str(),
         may_have_signed: may_have_signed(record, signed_in.door.services.clock().now()),
-        is_active: key.phase == Phase::Active,
+        is_replaced: key.phase == Phase::Active && (GENERATES_RSA || !key.alg.is_rsa()),
         never: key.use_for == UseFor::NeverExpiring,
         tokens: count(record.live_tokens, "recorded token"),
     }

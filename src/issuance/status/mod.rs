@@ -192,9 +192,10 @@ impl StatusLists {
             self.ring.for_signing(policy.signing_alg, UseFor::Expiring, now).ok_or(StatusListError::NoKey)?;
         let (uri, ttl) = (self.uri(list), policy.status_list_ttl_seconds);
         let tag = |bytes: &[u8]| self.kernel.subkeys.etag(bytes);
-        let made = SignedList::new(compressed, &uri, ttl, &key, now, tag);
+        let signed = SignedList::new(compressed, &uri, ttl, &key, now, tag)
+            .map_err(|error| cannot_sign(list, &error))?;
         self.signed.fetch_add(1, Ordering::Relaxed);
-        made.map_err(|error| cannot_sign(list, &error))
+        Ok(signed)
     }
 
     fn entry(&self, list: i64) -> Arc<Entry> {

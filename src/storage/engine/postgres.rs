@@ -79,8 +79,12 @@ pub(super) fn check_version(version: Option<u32>) -> Result<(), String> {
 }
 
 /// Host, port and database of a URL, without user, password and parameters; `None` if it cannot be parsed, or if an unescaped
-/// character may have put a part of the password where the database is expected.
+/// character may have put a part of the password where the port or the database is expected.
 pub(super) fn place(url: &str) -> Option<String> {
+    // The `@` after the password comes before these characters, unless the password contains one of them.
+    if url.split_once(['?', '#']).is_some_and(|(_, rest)| rest.contains('@')) {
+        return None;
+    }
     let options = PgConnectOptions::from_str(&known_parameters(url).0).ok()?;
     if options.get_database().is_some_and(|database| database.contains('@')) {
         return None;
@@ -97,12 +101,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_shows_at_most_leading_digits_of_a_password() {
+    fn the_place_shows_no_part_of_a_password() {
         for (url, shown) in [
             ("postgres://me:canary@h/db?sslpassword=canary", Some("h:5432/db")),
             ("postgres://h/db?password=can&ary", Some("h:5432/db")),
-            // The unescaped `?` ends the place, so the digits before it are read as a port.
-            ("postgres://me:12?canary@h/db", Some("me:12/")),
+            // The unescaped character ends the place, so the digits before it are read as a port.
+            ("postgres://me:12?canary@h/db", None),
+            ("postgres://me:12#canary@h/db", None),
             ("postgres://me:12/canary@h/db", None),
             ("postgres://me:can/ary@h/db", None),
         ] {

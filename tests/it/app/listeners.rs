@@ -36,3 +36,10 @@ fn an_address_is_bound_by_one_listener_at_a_time() {
     drop(first);
     Listeners::bind_public(address).unwrap();
 }
+
+#[test]
+fn an_address_of_another_machine_is_refused_with_one_that_works_here() {
+    // 192.0.2.0/24 is for documentation (RFC 5737), so no machine has it.
+    let error = Listeners::bind_public(SocketAddr::from(([192, 0, 2, 1], 8443))).unwrap_err().to_string();
+    assert!(error.contains("for example MINTMARK__SERVER__LISTEN=127.0.0.1:8443"), "{error}");
+}

@@ -43,6 +43,11 @@ async fn a_token_is_valid_until_it_is_revoked(engine: Engine) {
 
     let cut = &token[..token.len() - 20];
     place.run_with_input(&["tokens", "verify"], cut.as_bytes()).must_fail(1, &["mintmark: the token"]);
+    for no_token in [cut, "no token at all"] {
+        outside
+            .run_with_input(&["tokens", "verify", "--remote", &serving.base], no_token.as_bytes())
+            .must_fail(1, &["mintmark: the token"]);
+    }
     place.run_with_input(&["tokens", "verify"], b" \n").must_fail(2, &["no token"]);
     place.run(&["tokens", "verify", "none.txt"]).must_fail(2, &["none.txt"]);
 

@@ -179,7 +179,7 @@ fn requests_with_canaries(http: &Client, base: &str, client_id: &str, manager: &
         http.get(format!("{base}/oauth2/verify?access_token={CANARY}")).bearer_auth(CANARY),
         http.get(format!("{base}/v1/products?{CANARY}={CANARY}")).bearer_auth(CANARY),
         http.get(format!("{base}/.well-known/jwks.json?token={CANARY}")).header("if-none-match", CANARY),
-        http.request(Method::from_bytes(b"CANARYINTHECOALMINE").unwrap(), format!("{base}/healthz")),
+        http.request(Method::from_bytes(CANARY.as_bytes()).unwrap(), format!("{base}/healthz")),
         management(Method::POST, "/v1/products").json(&json!({"product": CANARY, "client_secret": CANARY})),
         management(Method::POST, "/v1/products").json(&json!({"product": "gst", "name": [CANARY]})),
         management(Method::POST, "/v1/products").header("content-type", "application/json").body(CANARY),

@@ -37,7 +37,7 @@ async fn after_five_minutes_the_password_is_asked_for_again(engine: Engine) {
         browser.submit(&form.with("password", PASSWORD).with("code", &ada.code(&app))).await.must_be(200);
     assert_eq!(page.path, "/console/account/password");
     let old = browser.tab();
-    assert_ne!(browser.cookie("mintmark").unwrap(), before, "the session id is renewed");
+    assert_ne!(browser.cookie("mintmark").unwrap(), before, "the cookie is renewed");
     old.set_cookie("mintmark", &before);
     assert_eq!(old.get("/console/account").await.status, 303);
     // The password with a recovery code is accepted too.
