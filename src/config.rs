@@ -351,7 +351,8 @@ pub struct OpenPorts {
     pub management: Option<SocketAddr>,
 }
 
-/// Returns the addresses that the caller has to bind before it loads the settings; it then sets them to the bound addresses.
+/// Returns the addresses that the caller has to bind before it loads the settings. The caller then sets `server.listen` and
+/// `server.management_listen` to the bound addresses.
 /// An invalid address is left out; [`Settings::load`] reports the problem.
 pub fn open_ports(config_file: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> OpenPorts {
     let mut layers = Layers::defaults();

@@ -14,7 +14,7 @@ pub(super) fn manager() -> Manager {
 }
 
 /// The account that called `sudo`, else the account of the process, both as the environment names them. If the environment has
-/// no usable name: `uid-` and the user id of the process.
+/// no usable name: `uid-` and the user id of the process, or `unknown` where `/proc` cannot be read.
 fn name(variable: impl Fn(&str) -> Option<String>) -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()

@@ -1,8 +1,9 @@
 //! The command line (`docs/command-line.md`), one module for each command. For operators, scripts and containers.
 //!
-//! Commands that need the configured database open it themselves, whether a server is running or not; a running server applies
-//! their changes within a second. With `--remote`, commands on records work over the management API instead (`target`).
-//! Results, including secrets, go to standard output, everything else to standard error.
+//! Commands that need the configured database open it themselves, whether a server is running or not (only `mintmark restore`
+//! requires that none is); a running server applies their changes within a second. With `--remote`, commands on records work
+//! over the management API instead (`target`). Results, including secrets, go to standard output, everything else to standard
+//! error.
 
 #![expect(clippy::doc_markdown, reason = "the comments on commands and options are help, read on a terminal")]
 

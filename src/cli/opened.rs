@@ -17,8 +17,8 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Reads the settings, opens the database, runs `act`, and closes the database even after an error, so that all changes
-    /// are in the database file.
+    /// Reads the settings, opens the database, runs `act`, and closes the database even after an error, so that with SQLite
+    /// all changes are in the database file, and none only in its write-ahead log.
     pub(super) async fn with<T>(
         global: &Global,
         act: impl AsyncFnOnce(&Self) -> Result<T, Failure>,

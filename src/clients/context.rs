@@ -11,7 +11,8 @@ use crate::model::workspace::Workspace;
 /// The products and keys that the rules of a client depend on, as read in the transaction of the change.
 #[derive(Debug)]
 pub(super) struct RelatedRecords {
-    /// The existing products that the client has or that the change names, by code.
+    /// The existing products that the client has or that the change names, by code; empty if the change names neither
+    /// `products` nor `token_expiry`.
     pub(super) products: BTreeMap<String, Product>,
     /// The published signing keys.
     pub(super) keys: Vec<SigningKey>,
@@ -23,7 +24,8 @@ pub(super) struct RuleContext<'a> {
     pub(super) policy: &'a Policy,
     pub(super) now: UnixSeconds,
     pub(super) workspace: &'a Workspace,
-    /// The existing products that the client has or that the change names, by code.
+    /// The existing products that the client has or that the change names, by code; empty if the change names neither
+    /// `products` nor `token_expiry`.
     pub(super) products: &'a BTreeMap<String, Product>,
     /// The published signing keys.
     pub(super) keys: &'a [SigningKey],

@@ -45,6 +45,7 @@ impl Clients {
 
     /// A slot for a client's first generation, or for its next one.
     async fn slot_for_generation(&self, tx: &mut Tx, now: UnixSeconds) -> Result<Slot, Error> {
+        // A lease has at least one slot, so this is not repeated.
         loop {
             let mut lease = tx.lease_slots(ListKind::Generations, 1, self.kernel.random.fill()?, now).await?;
             if let Some(slot) = lease.next() {

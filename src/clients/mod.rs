@@ -1,5 +1,6 @@
-//! API clients and their secrets: created, changed, deleted, and authenticated from memory. For the doors, for
-//! `issuance`, and for the services that revoke or suspend tokens of a client (`tokens`, `tenants`, `signing`).
+//! API clients and their secrets: created, changed, deleted, and authenticated from memory. For the doors (`manage`,
+//! `console`, `oauth` and the command line), for `issuance`, and for the services that revoke or suspend
+//! tokens of a client (`tokens`, `tenants`, `signing`).
 
 mod ahead;
 mod batch;

@@ -1,5 +1,5 @@
-//! Changes an API client, and revokes the tokens that carry products or permissions that the change removes. For the
-//! management API, the console and the command line.
+//! Changes an API client, and revokes the tokens that the change ends ([`EndedTokens`]). For the management API, the console
+//! and the command line.
 
 use serde::Serialize;
 use serde_json::json;

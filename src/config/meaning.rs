@@ -371,7 +371,7 @@ fn postgres_refusal(text: &str) -> Option<(&'static str, &'static str)> {
     let Ok(url) = Url::parse(text) else {
         return Some(("it is not a valid URL", escaped));
     };
-    // An unescaped / ? or # in a password ends the authority early, and the rest of the password with its @ comes later.
+    // An unescaped / ? or # in a password ends the authority early, so the @ before the host is in the path, query or fragment.
     let is_cut = url.path().contains('@') || url.query().is_some_and(|query| query.contains('@'));
     if is_cut || url.fragment().is_some() || text.contains(char::is_whitespace) {
         return Some(("it contains characters that must be percent-encoded", escaped));

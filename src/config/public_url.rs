@@ -177,6 +177,7 @@ mod tests {
             ("https://h.example:443", "byte for byte"),
             ("https://h.example/a/../b", "byte for byte"),
             (" https://h.example", "byte for byte"),
+            // 127.0.0.1 as one number.
             ("http://2130706433", "byte for byte"),
         ] {
             let (why, remedy) = PublicUrl::parse(text).expect_err(text);

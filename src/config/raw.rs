@@ -103,7 +103,7 @@ pub(super) struct Console {
     pub(super) oidc: Vec<Oidc>,
 }
 
-/// The members that a file leaves out are empty.
+/// The members that an entry leaves out are empty.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Oidc {

@@ -31,7 +31,7 @@ pub(super) fn entry(value: Value) -> Json {
     }
 }
 
-/// The list of tables to which `key` would belong.
+/// The list of tables whose member `key` names: `console.oidc` for `console.oidc.name`.
 pub(super) fn list_of(key: &str) -> Option<&'static str> {
     let lists = TABLES.iter().map(|(list, _)| *list);
     lists.into_iter().find(|list| key.strip_prefix(list).is_some_and(|rest| rest.starts_with('.')))

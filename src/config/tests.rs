@@ -277,6 +277,7 @@ fn secrets_are_never_shown() {
     assert!(!format!("{settings:?}").contains("canary"));
     assert!(!serde_json::to_string(settings.effective()).unwrap().contains("canary"));
     assert!(settings.database.url.expose().contains("canary"));
+    // The unescaped & ends the value of `password`: the rest becomes parameters with unknown names.
     let cut = load("database.url = \"postgres://db.example/m?password=can&ary&canary=1\"", &[]).unwrap();
     let cut = shown(&cut, "database.url").0.to_string();
     assert!(!cut.contains("ary"), "{cut}");

@@ -49,7 +49,8 @@ fn check(outcome: Outcome, text: impl Into<String>) -> Check {
     Check { outcome, text: text.into() }
 }
 
-/// One check for each step of a token request, in their order.
+/// One check for each step of a token request, in their order. The check of the signing key is left out if `grant` is an
+/// error.
 pub(super) fn of(rehearsal: &Rehearsal) -> Vec<Check> {
     let Rehearsal { trial, grant, has_key } = rehearsal;
     let mut checks = Vec::new();

@@ -169,7 +169,7 @@ pub(super) fn expirations(typed: &Form, around: &Around<'_>, is_new: bool) -> Ve
     {
         ("None of the products allows it.".to_owned(), true)
     } else {
-        // A change of the expiration does not change how many tokens are active.
+        // The limit of 20 is the default for a new client. A later change of the expiration does not set it.
         let how_many = if is_new {
             "If the client requests more than 20, the oldest is revoked, unless you choose otherwise under Active tokens."
         } else {

@@ -77,7 +77,8 @@ impl Form {
         }
     }
 
-    /// The version of the record that the form was filled from. A version that cannot be read matches no record.
+    /// The version of the record that the form was filled from. A form without a version sets no condition; a version that
+    /// cannot be read matches no record.
     pub(super) fn version(&self) -> Precondition {
         match self.one("version") {
             "" => Precondition::None,

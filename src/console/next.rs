@@ -1,7 +1,7 @@
 //! Where to go after a sign-in: a path of the console, and nothing else.
 
-/// The sections of the console where nobody should land after a sign-in: its own pages, setup links, and `sign-out`, which takes
-/// only POST.
+/// The sections of the console where nobody should land after a sign-in: the sign-in pages, setup links, and `sign-out`, which
+/// takes only POST.
 const NEVER: [&str; 3] = ["sign-in", "sign-out", "setup"];
 
 /// Whether a part of a path is `.` or `..`, percent-encoded or not. A browser resolves such parts, so that the path would

@@ -51,7 +51,7 @@ pub(super) fn change(form: &Form, before: Option<&Operator>) -> OperatorChange {
     }
 }
 
-/// The roles that a form names. The form has one role for each workspace. An operator who was both administrator and viewer of
+/// The roles after the change. The form has one role for each workspace. An operator who was both administrator and viewer of
 /// a workspace, and stays administrator, stays viewer too.
 fn changed_roles(form: &Form, before: &[Role]) -> Vec<Role> {
     let mut roles = roles(form);

@@ -42,7 +42,7 @@ pub(super) struct Notice {
     pub(super) text: String,
 }
 
-/// The navigation of the signed-in operator.
+/// The part of a [`Shell`] that only a signed-in operator has: their name, the token for forms, and the navigation.
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
     pub(super) name: String,

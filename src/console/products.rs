@@ -7,10 +7,11 @@ use crate::model::page::Page;
 use crate::model::product::Product;
 use crate::services::Services;
 
-/// Every product that the caller may grant, in the order of the codes.
+/// Every product that may be granted in the workspace of the caller, for a platform administrator every product, in the order
+/// of the codes.
 ///
 /// # Errors
-/// [`Error::Storage`].
+/// [`Error::NotFound`] if the workspace was deleted; [`Error::Storage`].
 pub(super) async fn all(services: &Services, reader: &Reader) -> Result<Vec<Product>, Error> {
     let mut all = Vec::new();
     let mut page = Page::first(Page::MAX_LIMIT);
@@ -24,15 +25,15 @@ pub(super) async fn all(services: &Services, reader: &Reader) -> Result<Vec<Prod
     }
 }
 
-/// The display names of the products that the caller may grant, by code.
+/// The display names of the products that [`all`] returns, by code.
 ///
 /// # Errors
-/// [`Error::Storage`].
+/// Those of [`all`].
 pub(super) async fn names(services: &Services, reader: &Reader) -> Result<BTreeMap<String, String>, Error> {
     Ok(all(services, reader).await?.into_iter().map(|product| (product.product, product.name)).collect())
 }
 
-/// The display names of these products; a product that the caller may not grant shows its code.
+/// The display names of these products; a product that is not among `names` shows its code.
 pub(super) fn shown(codes: &[String], names: &BTreeMap<String, String>) -> Vec<String> {
     codes.iter().map(|code| names.get(code).unwrap_or(code).clone()).collect()
 }

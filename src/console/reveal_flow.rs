@@ -37,10 +37,10 @@ pub(super) async fn is_spent(signed_in: &SignedIn, caller: &Caller, nonce: &Nonc
 }
 
 /// Runs `create` unless the form has created something before. `render` makes the bytes that are shown later, `subject`
-/// names the record that they are about, and `create` passes its argument to the use case.
+/// names the record that they are about, and `create` passes its argument to the service that creates the record.
 ///
 /// # Errors
-/// Those of `create`.
+/// Those of `create`; [`Error::Storage`], [`Error::Crypto`].
 pub(super) async fn once<T>(
     signed_in: &SignedIn,
     manager: &Manager,

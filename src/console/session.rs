@@ -172,7 +172,8 @@ impl SignedIn {
     /// The caller for one workspace. `None` is for a platform administrator, whose caller is for all workspaces.
     ///
     /// # Errors
-    /// [`Error::NotFound`] without a role there; [`Error::Denied`] while the workspace is suspended.
+    /// [`Error::NotFound`] without a role there; [`Error::Denied`] while the workspace is suspended, except for a platform
+    /// administrator.
     pub(super) async fn caller(&self, workspace_id: Option<&str>) -> Result<Caller, Error> {
         self.door.services.operators.caller(&self.session, workspace_id, &source(&self.request)).await
     }
@@ -180,7 +181,7 @@ impl SignedIn {
     /// A workspace that the operator may look at.
     ///
     /// # Errors
-    /// 404 without a role there, 403 while it is suspended.
+    /// 404 without a role there or if it does not exist; 403 while it is suspended, except for a platform administrator.
     pub(super) async fn inside(&self, workspace_id: &str) -> Result<Inside, Stop> {
         self.enter(workspace_id).await.map_err(|error| match error {
             Error::Denied(_) => Stop::suspended(),
@@ -200,7 +201,7 @@ impl SignedIn {
     /// An API client that the operator may look at, in whichever of their workspaces it is.
     ///
     /// # Errors
-    /// 404 if it is in none of them, or in a suspended one.
+    /// 404 if it is in none of them, or in a suspended one, which only a platform administrator may look at.
     pub(super) async fn client(&self, client_id: &str) -> Result<OfClient, Stop> {
         let services = &self.door.services;
         if self.is_platform_admin() {

@@ -159,8 +159,9 @@ fn bound(visitor: &Visitor, token: &str) -> String {
     format!("{token} {}", visitor.csrf())
 }
 
-/// The key for an authenticator app; `None` where no second factor is needed. A browser that opens this link again gets the
-/// same key. Every other browser gets another key, so that a mail scanner that opened the link does not know this one.
+/// The key for an authenticator app; `None` where no second factor is needed. A browser that opens this link again within an
+/// hour, while it has the cookie of [`Visitor`], gets the same key. Every other browser gets another key, so that a mail
+/// scanner that opened the link does not know this one.
 fn totp_secret(visitor: &Visitor, token: &str) -> Option<TotpSecret> {
     let door = &visitor.door;
     let secret = |csrf: &str| secret_for(door, &[b"setup", token.as_bytes(), csrf.as_bytes()]);

@@ -6,7 +6,7 @@ use crate::model::clock::UnixSeconds;
 use crate::model::expiry::TokenExpiry;
 use crate::model::workspace::Workspace;
 
-/// A secret or a client that ends within this many seconds gets a warning.
+/// A client gets a warning if it ends, or the last of its secrets ends, within this many seconds.
 const SOON_SECONDS: i64 = 30 * 86_400;
 
 /// A status as a badge: words, a tone for its colour, and why.

@@ -12,7 +12,7 @@ const AT_ONCE_EACH: usize = 2;
 const AT_ONCE_FAILING: usize = AT_ONCE / 2;
 /// How many requests a host gets in a second, on average.
 const A_SECOND: i64 = 20;
-/// How many requests a host gets at once after it had none for a while.
+/// How many requests a host may get beyond that average after it had none for a while.
 const BURST: i64 = 50;
 /// For how many milliseconds without a request a host counts as failing: the longest time between two attempts
 /// ([`super::schedule`]).

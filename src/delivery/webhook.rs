@@ -69,8 +69,8 @@ impl Webhook {
 
     async fn note(&self, webhook: &webhook::Webhook, outcome: &Outcome) -> Result<(), Error> {
         match outcome {
-            // `Finishing` notes a success in the transaction that stores the outcome. If that failed here, a delivery that the
-            // receiver accepted would be sent again.
+            // `Finishing` notes a success in the transaction that stores the outcome. If noting it here failed, a
+            // delivery that the receiver accepted would be sent again.
             Outcome::Sent(_) => Ok(()),
             Outcome::Dead(Report { status: Some(410), .. }) => self.webhooks.disable_as_gone(webhook).await,
             Outcome::Dead(_) | Outcome::Retry { .. } => self.webhooks.note_failure(webhook).await,

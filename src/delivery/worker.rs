@@ -37,7 +37,7 @@ pub struct Worker {
     ended: Notify,
 }
 
-/// The claimed deliveries, and whether others are due but must wait until an attempt has ended.
+/// The claimed deliveries, and whether others are due to hosts that may not get another request now ([`Hosts::may`]).
 #[derive(Debug, Default)]
 struct Batch {
     claimed: Vec<Claimed>,

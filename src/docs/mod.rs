@@ -22,15 +22,15 @@ const ASSETS: [(&str, &str, &[u8]); 5] = [
     ),
 ];
 
-/// `Cache-Control` of the description and of the files: an hour. They change only with the version of the service.
+/// `Cache-Control` of the description, the page and its files: an hour. They change only with the version of the service.
 const MAX_AGE: &str = "public, max-age=3600";
 
-/// `GET /openapi.yaml`: the contract of the API (`OpenAPI` 3.1).
+/// `GET /openapi.yaml`: the description of the API (`OpenAPI` 3.1).
 pub async fn openapi() -> HttpResponse {
     found("application/yaml; charset=utf-8").body(OPENAPI)
 }
 
-/// `GET /docs`: the contract as a web page.
+/// `GET /docs`: the description as a web page.
 pub async fn page() -> HttpResponse {
     let mut response = found("text/html; charset=utf-8");
     if let Ok(policy) = HeaderValue::from_str(POLICY.trim()) {

@@ -37,6 +37,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(
         |error| match error.classify() {
+            // `Strict` refuses only a member that occurs twice.
             serde_json::error::Category::Data => JsonError::Twice(error.line(), error.column()),
             _ => JsonError::NotJson(error.line(), error.column()),
         },

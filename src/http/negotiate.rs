@@ -24,7 +24,7 @@ fn wanted(listed: &[(String, u16)], media_type: &str) -> u16 {
         .unwrap_or(if listed.is_empty() { 1000 } else { 0 })
 }
 
-/// Whether the client accepts gzip, with at least the weight of `identity`.
+/// Whether the client accepts gzip, with at least the weight of `identity` if it names that.
 pub(crate) fn takes_gzip(request: &HttpRequest) -> bool {
     let listed = listed(request, &header::ACCEPT_ENCODING);
     let gzip = ["gzip", "x-gzip", "*"].iter().find_map(|coding| weight(&listed, coding)).unwrap_or(0);

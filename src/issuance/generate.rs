@@ -63,7 +63,7 @@ impl Issuer {
     /// [`Error::NotFound`] for the client; [`Error::Conflict`] while the client may not have tokens or no key signs them, and
     /// if the client was changed meanwhile; [`Error::Invalid`]; [`Error::LacksSome`] if the client has more permissions than
     /// the caller; [`Error::Clock`] while the clock is too far from that of the database; [`Error::ChangedAgain`];
-    /// [`Error::Storage`].
+    /// [`Error::Crypto`] if the token cannot be signed; [`Error::Storage`].
     pub async fn generate(
         &self,
         caller: &Manager,

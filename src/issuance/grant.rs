@@ -13,8 +13,8 @@ use crate::model::scope;
 pub enum GrantError {
     /// The scope does not follow the grammar of RFC 6749 §3.3.
     MalformedScope,
-    /// The client is not granted these scope tokens, which are separated by spaces. Empty if all of them are too long to
-    /// be named, or if the client is granted nothing at all.
+    /// The client is not granted these scope tokens, which are separated by spaces; of many, only the first are named. Empty if
+    /// all of them are too long to be named, or if the client is granted nothing at all.
     ScopeNotGranted(Box<str>),
     /// A resource is not an audience of the scope, or an audience of the scope is not among the resources.
     TargetNotGranted,
@@ -196,7 +196,7 @@ mod tests {
             panic!("{many:?} granted");
         };
         assert!((200..=256).contains(&names.len()) && many.join(" ").starts_with(&*names), "{names}");
-        // 256 characters are named, and one more is not.
+        // A list of 256 characters is named whole. From one of 257 the last token is left out: the first three have 192.
         let of_lengths = |lengths: [usize; 4]| {
             let letters = ["a", "b", "c", "d"].iter().zip(lengths);
             letters.map(|(letter, length)| letter.repeat(length)).collect::<Vec<_>>().join(" ")

@@ -131,6 +131,7 @@ mod tests {
         for _ in 0..POOL_MAX + 1_000 {
             ids.next(&random).unwrap();
         }
+        // The last call took an id from the full pool.
         assert_eq!(ids.0.lock().unwrap().len, POOL_MAX - 1);
     }
 }

@@ -75,8 +75,8 @@ fn may_never_expire(client: &Credentials, grant: &Grant) -> bool {
     grant.has_permission || (client.workspace_never_expires_allowed && grant.never_expires_allowed)
 }
 
-/// Checks that the requested expiry exceeds neither the client's own `token_expiry` nor the cap of the grant. An expiry that
-/// exceeds one of them is refused, not shortened.
+/// Checks that the requested expiry exceeds neither the client's own `token_expiry` nor the cap of the grant, and that `never`
+/// is still allowed. An expiry that is too long is refused, not shortened.
 fn check_expiry(expiry: TokenExpiry, client: &Credentials, grant: Option<&Grant>, errors: &mut FieldErrors) {
     let own = client.token_expiry.seconds();
     let (min, max) = (*LIFETIME_RANGE.start(), own.unwrap_or(*LIFETIME_RANGE.end()));

@@ -4,8 +4,9 @@
 //! A background job polls every [`POLL_MILLIS`]. A request that finds the last confirmation older than [`FRESH_MILLIS`]
 //! polls itself. So while the database answers, a change made in another process takes effect within a second even if the
 //! background job is late. After [`STALE_MILLIS`] without an answer, the caches are no longer trusted, except by
-//! [`Ledger::confirm_to_issue`]. A poll may take at most [`POLL_LIMIT`]. When it fails, the requests that wait for it do not
-//! poll again, so that they do not queue up while the database hangs.
+//! [`Ledger::confirm_to_issue`] and [`Ledger::is_confirmed_within`], which have other limits. A poll may take
+//! at most [`POLL_LIMIT`]. When it fails, the requests that wait for it do not poll again, so that they do not queue up while
+//! the database hangs.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;

@@ -80,6 +80,7 @@ impl Clocks {
     }
 
     /// Records how far the clock is from that of the database, which showed `database_millis` when it was asked at `asked_at`.
+    /// `None` on SQLite, whose clock is that of this machine.
     pub(super) fn compare(&self, clock: &dyn Clock, database_millis: Option<i64>, asked_at: i64) {
         let ahead = database_millis.map_or(0, |theirs| clock.ahead_of(theirs, asked_at));
         let before = self.ahead_millis.swap(ahead, Ordering::AcqRel);

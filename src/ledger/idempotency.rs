@@ -121,7 +121,8 @@ impl Ledger {
         Ok(SavedReply::Reply(reply))
     }
 
-    /// Saves the reply about what a transaction created, as a part of the transaction. `holds` is the secret in the reply.
+    /// Saves the reply about what a transaction created, as a part of the transaction. `holds` says which secret is in
+    /// the reply.
     ///
     /// # Errors
     /// [`Error::AlreadyAnswered`] if another process answered the same request first: the caller rolls the transaction back.

@@ -15,7 +15,8 @@ pub const BEAT_MILLIS: u64 = 5_000;
 /// How long this process may wait to write before it is not ready, in milliseconds: another process may be making a long
 /// change.
 const WAIT_MAX_MILLIS: i64 = 15_000;
-/// How old the last instant ([`super::clocks`]) may be, in milliseconds, before the next heartbeat writes it again.
+/// How old the last instant ([`super::clocks`]) may be, in milliseconds, before a heartbeat is committed only to write it
+/// again.
 const INSTANT_MILLIS: i64 = 60_000;
 /// A day in seconds.
 const DAY: i64 = 86_400;
@@ -63,7 +64,7 @@ pub enum NotReady {
     Stale,
     /// The last commit failed.
     NotWritten,
-    /// This process has waited too long to write, since another one was writing.
+    /// This process has waited too long to write: another one was writing, or no connection was free.
     WriterTaken,
 }
 
@@ -153,7 +154,7 @@ impl Ledger {
         self.kernel.storage.connections()
     }
 
-    /// Writes the present time as the last instant; this is the last write of a serving process.
+    /// Writes the present time as the last instant, unless the clock is doubtful; this is the last write of a serving process.
     ///
     /// # Errors
     /// [`Error::Storage`].

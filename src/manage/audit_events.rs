@@ -68,7 +68,7 @@ fn text(body: String) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::plaintext()).body(body)
 }
 
-/// A parameter that is a whole number, without leading zeros.
+/// A parameter that is a whole number of at least `from`, without leading zeros.
 fn number(query: &mut Query, name: &'static str, from: i64) -> Result<Option<i64>, Problem> {
     let wanted = format!("a whole number from {from} on");
     let text = query.take_checked(name, &wanted, |text| read_number(text, from).is_some())?;

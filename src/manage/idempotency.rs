@@ -120,7 +120,7 @@ impl Drop for RunningRequest {
 ///
 /// # Errors
 /// Those of `create`; 400 for an invalid key; 422 for a key that was used with another body; 409 while the same request is
-/// running.
+/// running; 403 if the saved reply went to a token with more permissions.
 pub async fn once<T>(
     call: &Authorized<Manager>,
     services: &Services,

@@ -17,7 +17,7 @@ use crate::services::Services;
 /// `GET /v1/operators`
 pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&call.request)?;
-    // Before the filters, since its cursor belongs to a list with the same ones.
+    // Taken before the filter, because a cursor is bound to the filters that are still in the query.
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     let email = query.take("email");
     query.finish()?;

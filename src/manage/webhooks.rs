@@ -64,7 +64,7 @@ pub async fn delete(call: Authorized<Manager>, services: Data<Services>) -> Resu
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `POST /v1/webhooks/{webhook_id}/secrets`
+/// `POST /v1/webhooks/{webhook_id}/secrets`: replaces both keys of a webhook, the secret and the Ed25519 key.
 pub async fn replace_keys(
     mut call: Authorized<Manager>,
     services: Data<Services>,

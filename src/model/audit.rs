@@ -132,7 +132,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every action, for checking a filter.
+    /// Every action.
     pub const ALL: [Self; 44] = [
         Self::ProductCreated,
         Self::ProductUpdated,

@@ -112,7 +112,7 @@ pub struct Report {
 pub enum Outcome {
     /// The receiver accepted it.
     Sent(Report),
-    /// It is tried again.
+    /// It is tried again, unless this was the last attempt.
     Retry {
         /// How many seconds the receiver asks to wait (`Retry-After`); `None` if it does not say.
         retry_after: Option<i64>,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The shortest and the longest finite lifetime of a token, in seconds.
+/// The shortest and the longest finite lifetime of a token, in seconds: a minute and 365 days.
 pub const LIFETIME_RANGE: std::ops::RangeInclusive<i64> = 60..=31_536_000;
 
 /// The longest lifetime of a token with a `mintmark:` scope, in seconds.

@@ -73,8 +73,7 @@ impl Grant {
     }
 }
 
-/// The values of the claims that depend on a grant, as JSON. Those of everything that a client is granted are kept in its
-/// [`Offer`].
+/// The values of the claims that depend on a grant, as JSON. An [`Offer`] keeps those for the grant of all its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GrantClaims {
     /// `aud`: a string if there is one audience, otherwise an array (RFC 7519 §4.1.3).

@@ -18,7 +18,7 @@ pub fn base62(bytes: &[u8], width: usize) -> String {
         let mut remainder = 0_u32;
         for byte in &mut number {
             let value = (remainder << 8) | u32::from(*byte);
-            // Both quotients fit a byte: value < 62 * 256.
+            // The quotient fits a byte: value < 62 * 256.
             *byte = u8::try_from(value / 62).unwrap_or(u8::MAX);
             remainder = value % 62;
         }
@@ -145,6 +145,7 @@ mod tests {
         let (before, at) = (uuid_v7(1_790_000_000_999, [255; 10]), uuid_v7(1_790_000_001_000, [0; 10]));
         let floor = ordered_id_floor(1_790_000_001_000);
         assert!(before < floor && floor < at, "{before} {floor} {at}");
+        // In a new millisecond the counter begins at 0.
         let later = ids.next(1_790_000_001_000, [0; 10]);
         assert_eq!(later, uuid_v7(1_790_000_001_000, [0; 10]));
     }

@@ -78,8 +78,8 @@ impl MailKind {
         Self::Summary,
     ];
 
-    /// The type of the event that it reports, as in the audit trail. A change of a client that matters more than others has a
-    /// name of its own, so that its mail is never merged with mails about other changes.
+    /// The type of the event that it reports, as in the audit trail, or `summary`. A change of a client that matters more than
+    /// others has a separate name, so that its mail is never merged with mails about other changes.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientCreated => "client.created",

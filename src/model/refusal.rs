@@ -306,6 +306,7 @@ mod tests {
             assert!(before.iter().all(|other| other.message() != refusal.message()), "{refusal:?}");
             assert!(refusal.message().ends_with('.') && !refusal.message().contains("  "), "{refusal:?}");
         }
+        // The name of `usage::Outcome::Issued`, which must not be the name of a refusal.
         assert_eq!(Refusal::named("issued"), None);
         for endpoint in Endpoint::ALL {
             assert_eq!(Endpoint::named(endpoint.as_str()), Some(endpoint));

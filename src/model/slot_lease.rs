@@ -63,14 +63,14 @@ impl Iterator for Lease {
 }
 
 /// How many rounds the Feistel network of [`permute`] has. Each changes one of the two parts of a position.
-const HALF_ROUNDS: u32 = 10;
+const ROUNDS: u32 = 10;
 
 /// A permutation of the indices of a list, so that a slot does not reveal when its token was issued (draft-21 §12.4):
 /// an unbalanced Feistel network over 8 + 9 bits, keyed by the list's seed.
 fn permute(seed: [u8; 16], position: u32) -> u32 {
     let key = u128::from_le_bytes(seed);
     let (mut left, mut right) = (position >> 9 & 0xff, position & 0x1ff);
-    for round in 0..HALF_ROUNDS {
+    for round in 0..ROUNDS {
         if round % 2 == 0 {
             left ^= scramble(key, round, right) & 0xff;
         } else {

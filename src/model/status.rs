@@ -108,7 +108,8 @@ pub fn revoke_all_except(before: Option<&[u8]>, list: i64, part: u32, kept: &[Sl
     bits
 }
 
-/// The status of the slot `idx` in the `bits` of a whole list; `None` beyond its end.
+/// The status of the slot `idx` in the `bits` of a whole list; `None` beyond its end. A 3, which is never
+/// written, counts as invalid.
 pub fn status(bits: &[u8], idx: u32) -> Option<Status> {
     let byte = bits.get(idx as usize / 4)?;
     Some(match (byte >> ((idx % 4) * 2)) & 0b11 {

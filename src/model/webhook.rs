@@ -11,9 +11,9 @@ pub const OLD_KEYS_SIGN_SECONDS: i64 = 24 * 60 * 60;
 /// For how long every delivery to a webhook may fail before it is disabled, in seconds: five days.
 pub const FAILING_MAX_SECONDS: i64 = 5 * 24 * 60 * 60;
 
-/// The event that reports a changed status list. It goes only to webhooks that name it.
+/// The event that reports a changed status list. It goes only to webhooks with a pattern that matches it.
 pub const STATUS_LIST_CHANGED: &str = "status_list.changed";
-/// The event that carries a checkpoint of the audit trail. It goes only to webhooks that name it.
+/// The event that carries a checkpoint of the audit trail. It goes only to webhooks with a pattern that matches it.
 pub const AUDIT_CHECKPOINT: &str = "audit.checkpoint";
 /// The event that a person sends to try a webhook. Only this webhook gets it, whichever events it names.
 pub const WEBHOOK_TEST: &str = "webhook.test";
@@ -68,7 +68,7 @@ pub struct Webhook {
     pub description: Option<String>,
     /// Why it is disabled; `None` while it is active.
     pub disabled: Option<Disabled>,
-    /// The key that verifies `v1a` signatures: `whpk_…`.
+    /// The key that verifies `v1a` signatures (Standard Webhooks): `whpk_…`.
     pub public_key: String,
     /// When the first failure since the last success happened; `None` if there was none.
     pub failing_since: Option<UnixSeconds>,

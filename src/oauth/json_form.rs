@@ -31,7 +31,8 @@ impl Member {
 /// Calls `take` for each member of a body that `known` has rules for. `null` counts as an empty value, and so as absent.
 ///
 /// # Errors
-/// `invalid_request` for a body that is not a JSON object, or for a known member of another type; the error of `take`.
+/// `invalid_request` for a body that is not a JSON object, names a member twice or is nested too deep, and for a known member
+/// of another type or with a NUL character; the error of `take`.
 pub(super) fn each(
     body: &[u8],
     known: impl Fn(&str) -> Option<Member>,

@@ -11,8 +11,9 @@ impl Operators {
     /// the permissions of the operator's current role there.
     ///
     /// # Errors
-    /// [`Error::NotFound`] without a role for it: the same whether the workspace exists or not. [`Error::Denied`] while the
-    /// workspace is suspended: its API clients cannot call either. [`Error::Storage`].
+    /// [`Error::NotFound`] for a disabled operator, and for one without a role in the workspace, whether it exists or not.
+    /// [`Error::Denied`] while the workspace is suspended, since its API clients cannot call either; a platform administrator
+    /// still can. [`Error::Storage`].
     pub async fn caller(
         &self,
         session: &Session,

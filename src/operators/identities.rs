@@ -206,7 +206,7 @@ fn provider(claims: &Claims<'_>, source: &Source) -> Caller {
     caller
 }
 
-/// The roles among the values of a claim, in workspaces that exist.
+/// The roles among the values of a claim, such as `platform_admin` or `workspace_admin:acme`, in workspaces that exist.
 async fn roles_of(tx: &mut Tx, values: &[String]) -> Result<Vec<Role>, Error> {
     let mut roles: Vec<Role> = Vec::new();
     for value in values {

@@ -158,7 +158,8 @@ impl Operators {
         Ok(SetupLink { operator_id: operator.operator_id.clone(), expires_at, url })
     }
 
-    /// Whom the link with this token is for. Does not use the link up, since mail scanners open links.
+    /// Whom the link with this token is for; `None` if it is used, replaced or expired, or the operator is disabled. Does not
+    /// use the link up, since mail scanners open links.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -179,8 +180,8 @@ impl Operators {
     /// they had a way in before.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a link that is used, replaced or expired; [`Error::Invalid`] for a way in that breaks a
-    /// rule: then the link still works; [`Error::Conflict`], [`Error::Storage`].
+    /// [`Error::NotFound`] where [`Operators::setup`] gives `None`; [`Error::Invalid`] for a way in that breaks a rule: then
+    /// the link still works; [`Error::Conflict`], [`Error::Storage`].
     pub async fn use_setup_link(
         &self,
         token: &str,

@@ -27,8 +27,9 @@ impl Operators {
         Ok(self.kernel.storage.passkeys_of(operator_id).await?)
     }
 
-    /// Records that a passkey signed, with its new counter, and signs its owner in. `None` for a disabled operator, and if the
-    /// counter did not rise above a stored one greater than 0: then the passkey may have been copied. Refusals are audited.
+    /// Records that a passkey signed, with its new counter, and signs its owner in. `None` for a disabled operator, for a
+    /// passkey that was removed meanwhile, and if the counter did not rise above a stored one greater than 0: then the passkey
+    /// may have been copied. Refusals are audited.
     ///
     /// # Errors
     /// [`Error::Storage`].

@@ -48,6 +48,7 @@ impl Operators {
         source: &Source,
     ) -> Result<PasswordCheck, Error> {
         let key = Operator::email_key(email.trim());
+        // PostgreSQL refuses a NUL character. No operator has the empty address.
         let key = if key.contains('\0') { String::new() } else { key };
         let from = source.ip.map(network).unwrap_or_default();
         let slowed = self.throttle.attempt(&key, &from);

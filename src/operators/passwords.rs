@@ -37,7 +37,7 @@ impl Passwords {
     /// The hash of a new password, as a PHC string.
     ///
     /// # Errors
-    /// [`Error::Invalid`] at `/password`; [`Error::Crypto`].
+    /// [`Error::Invalid`] at `/password`; [`Error::Conflict`] if too many wait; [`Error::Crypto`].
     pub(super) async fn hash(&self, kernel: &Kernel, password: &str) -> Result<String, Error> {
         check(password).map_err(|why| Error::invalid("/password", why))?;
         let salt = kernel.random.fill::<16>()?;

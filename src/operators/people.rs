@@ -188,8 +188,9 @@ impl Operators {
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`]; [`Error::LacksSome`] for roles, before or after, that
-    /// carry more than the caller holds; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the address is
-    /// taken, for the last platform administrator, and for roles that come from a provider; [`Error::Storage`].
+    /// carry more than the caller holds, unless the change only disables; [`Error::Invalid`] with every bad field;
+    /// [`Error::Conflict`] if the address is taken, for the last platform administrator, and for roles that come from a
+    /// provider; [`Error::Storage`].
     pub async fn change_operator(
         &self,
         caller: &Manager,

@@ -1,5 +1,6 @@
 //! Audits refused sign-ins, but so few that an attacker cannot fill the audit trail: at most one entry for each account and
-//! network in ten minutes, which says how many refusals it counts, and at most sixty entries a minute in all.
+//! network in ten minutes, which says how many refusals it counts, and at most sixty entries a minute in all. Counts are in
+//! memory, so each process has its own.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -183,6 +183,7 @@ impl Operators {
             last_used_at: self.kernel.clock.now(),
             ends_at: old.ends_at,
             authenticated_at,
+            // `Tx::renew_session` does not write these two: the row keeps them.
             source_ip: None,
             user_agent: None,
         };

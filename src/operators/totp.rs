@@ -131,6 +131,7 @@ mod tests {
     #[test]
     fn a_code_may_be_one_step_off_and_must_have_six_digits() {
         let secret = TotpSecret::from_bytes(b"12345678901234567890");
+        // 287082 is the code at 59, the first vector of RFC 6238 in six digits.
         for (seconds, right) in [(-60, false), (-30, true), (0, true), (30, true), (60, false)] {
             assert_eq!(secret.step_of("287 082", 59 - seconds).is_some(), right, "{seconds}");
         }

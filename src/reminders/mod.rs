@@ -161,6 +161,7 @@ fn facts(ending: &Ending) -> Map<String, Value> {
     add("last_four", ending.last_four.as_deref().map(Value::from));
     add("last_used_at", ending.last_used_at.map(to_rfc3339).map(Value::from));
     add("scope", ending.scope.as_deref().map(Value::from));
+    // Only a token has a scope.
     if ending.scope.is_some() {
         add("jti", Some(json!(ending.end.id)));
         add("issued_at", Some(to_rfc3339(ending.began_at).into()));

@@ -46,8 +46,9 @@ impl Signing {
     /// is not deleted. Returns how many live recorded tokens were revoked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Changed`]; [`Error::Conflict`] while tokens may depend on the key;
-    /// [`Error::Clock`] if it needs a successor while the clock is doubtful; [`Error::Crypto`], [`Error::Storage`].
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Changed`]; without `revoke_tokens` [`Error::Conflict`] while the key
+    /// signs or tokens may depend on it; [`Error::Clock`] if it needs a successor while the clock is doubtful;
+    /// [`Error::Crypto`], [`Error::Storage`].
     pub async fn delete_signing_key(
         &self,
         caller: &Manager,

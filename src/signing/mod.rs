@@ -2,8 +2,9 @@
 //! verify ([`ring`]). For `issuance` and the [doors](crate).
 //!
 //! `create`, `delete`, `list`, `master_key` and `rotate` are the use cases. A change of signing keys is one transaction, for
-//! which all other work on keys waits. `rotation` says, as a pure function, which step is due. [`key`] generates, imports and
-//! seals one key; [`handle`] is what a request signs with.
+//! which all other work on keys waits. If a deleted key signed many tokens, `delete_in_steps` revokes them in further
+//! transactions. `rotation` says, as a pure function, which step is due. [`key`] generates, imports and seals one key;
+//! [`handle`] is what a request signs with.
 
 mod create;
 mod delete;

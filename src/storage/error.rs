@@ -6,7 +6,7 @@ use thiserror::Error;
 /// the details.
 #[derive(Debug, Error)]
 pub enum StorageError {
-    /// The database did not answer or refused; trying again may help.
+    /// The database refused, or the connection to it failed; trying again may help.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
     /// The database gave no answer in time: it hangs, is overloaded, or another writer holds what is needed.

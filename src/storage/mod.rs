@@ -127,7 +127,7 @@ impl Storage {
         self.db.last_backup()
     }
 
-    /// Closes all connections.
+    /// Closes all connections; on SQLite except that of a [`ChangeWatch`], which closes when the watch is dropped.
     pub async fn close(&self) {
         self.db.close().await;
     }

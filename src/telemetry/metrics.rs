@@ -1,5 +1,5 @@
-//! The metrics at `/metrics` (Prometheus text, or OpenMetrics on request): requests, tokens, and the figures that
-//! `app::gauges` registers.
+//! The metrics at `/metrics` (Prometheus text, or OpenMetrics on request): requests, tokens, the process, and the
+//! figures that `app::gauges` registers.
 //!
 //! Labels take only values that this program defines: route patterns, known methods, outcomes. Nothing a caller sends
 //! becomes a label. Each app has a separate registry, so that two in one process do not add up.

@@ -1,7 +1,8 @@
 //! Products: what API clients can be granted. Managers of the platform write them; a workspace reads those it may grant.
 //!
-//! A lower `max_token_lifetime_seconds` shortens the tokens issued from then on, whatever `token_expiry` the clients have. So a
-//! change does not check the clients that are granted the product; only deleting does.
+//! A change does not check the clients that are granted the product; only deleting does. Whatever `token_expiry` they have, a
+//! lower `max_token_lifetime_seconds` shortens the tokens issued from then on. Without `never_expires_allowed`, requests for
+//! never-expiring tokens are refused from then on.
 
 use super::Tenants;
 use super::dto::ProductSettings;

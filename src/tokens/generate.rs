@@ -22,7 +22,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::LacksSome`] if the client has more permissions than the caller; [`Error::Conflict`]
-    /// with what to do first.
+    /// with what to do first; [`Error::Storage`].
     pub async fn client_to_issue_for(
         &self,
         caller: &Manager,

@@ -147,28 +147,29 @@ impl Tokens {
             return Ok(recorded);
         }
         let mut tx = self.kernel.storage.begin().await?;
-        let recorded = tx.record_tokens(&with_guards(&free), false).await?;
-        let alone = tx.record_tokens(&with_guards(&bounded), true).await?;
-        if count(&recorded) + count(&alone) == 0 {
+        let recorded_free = tx.record_tokens(&with_guards(&free), false).await?;
+        let recorded_bounded = tx.record_tokens(&with_guards(&bounded), true).await?;
+        let total = count(&recorded_free) + count(&recorded_bounded);
+        if total == 0 {
             tx.rollback().await?;
             return Ok(vec![false; group.len()]);
         }
-        let mut of_bounded = alone.iter();
-        bounded.retain(|_| of_bounded.next() == Some(&true));
+        let mut are_recorded = recorded_bounded.iter();
+        bounded.retain(|_| are_recorded.next() == Some(&true));
         let ended = self.end_older_tokens(&mut tx, &bounded).await?;
         mark_revoked(&mut tx, &ended).await?;
         self.ledger.commit(tx).await?;
-        self.count_commit(count(&recorded) + count(&alone));
-        let (mut recorded, mut alone) = (recorded.into_iter(), alone.into_iter());
+        self.count_commit(total);
+        let (mut of_free, mut of_bounded) = (recorded_free.into_iter(), recorded_bounded.into_iter());
         let in_order = group.iter().map(|pending| {
-            let outcomes = if pending.what.guard.replaces { &mut alone } else { &mut recorded };
+            let outcomes = if pending.what.guard.replaces { &mut of_bounded } else { &mut of_free };
             outcomes.next().unwrap_or_default()
         });
         Ok(in_order.collect())
     }
 
-    /// Revokes older tokens that the new ones replace, or that are now too many. Of several new tokens of one client the last
-    /// one decides.
+    /// Revokes older tokens that the new ones replace, or that are now too many. Of several new tokens of one client,
+    /// only `active_tokens` of the last is applied; the others count as older ones.
     async fn end_older_tokens(&self, tx: &mut Tx, recorded: &[&Pending]) -> Result<Vec<Revoked>, Error> {
         let last: BTreeMap<&str, &Pending> =
             recorded.iter().map(|pending| (pending.what.token.client_id.as_str(), *pending)).collect();

@@ -1,5 +1,5 @@
-//! Turns old counts by hour into counts by day, and deletes old counts by day. Refused requests and networks beyond their
-//! maximum number are deleted where new ones are added.
+//! Turns old counts of clients by hour into counts by day. Deletes old counts of clients by day, and old counts of secrets,
+//! which are kept by hour only. Refused requests and networks beyond their maximum number are deleted where new ones are added.
 
 use super::Usage;
 use super::tally::{hour_of, start_of};
@@ -7,7 +7,7 @@ use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
 use crate::model::usage::{DAY, HOUR};
 
-/// How long counts by hour are kept, in seconds: 48 hours.
+/// How long counts of clients and secrets by hour are kept, in seconds: 48 hours.
 const HOURS_KEPT: i64 = 48 * HOUR;
 
 /// How long counts by day are kept, in seconds: 400 days.
@@ -17,7 +17,8 @@ pub(super) const DAYS_KEPT: i64 = 400 * DAY;
 const BATCH: u32 = 500;
 
 impl Usage {
-    /// Turns old counts by hour into counts by day, and deletes old counts by day, in small batches.
+    /// Turns old counts of clients by hour into counts by day. Deletes old counts by day and old counts of secrets. Works in
+    /// small batches.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was done before the error stays.

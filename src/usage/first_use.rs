@@ -73,7 +73,7 @@ impl Usage {
                 });
             }
         }
-        // Sorted, so that all processes lock the rows in the same order.
+        // Sorted, so that all processes lock the rows of mails that they merge in the same order.
         uses.sort_by(|a, b| (&a.secret.client_id, &a.network).cmp(&(&b.secret.client_id, &b.network)));
         let mut ids: Vec<&str> = uses.iter().map(|one| one.secret.client_id.as_str()).collect();
         ids.dedup();

@@ -113,9 +113,9 @@ pub(super) struct Pending {
     refused: HashMap<ClientId, HashMap<(Hour, Refusal), i64>>,
     /// Clients in `refused` that may not exist.
     unsure: HashSet<ClientId>,
-    /// Refused requests of clients that exist.
+    /// Refused requests of clients that exist; as many of one client as are kept in the database.
     of_clients: Recent,
-    /// Other refused requests.
+    /// Other refused requests. Many may name no client, so only the limit in all applies.
     of_others: Recent,
 }
 

@@ -21,6 +21,7 @@ pub(super) struct WebhookSettings<'a> {
 
 impl<'a> WebhookSettings<'a> {
     pub(super) fn of(webhook: &'a Webhook, subkeys: &Subkeys) -> Self {
+        // An entity tag is a MAC in quotes.
         let mac = subkeys.etag(webhook.url.as_bytes());
         let mac = mac.get(1..9).unwrap_or_default();
         let scheme = webhook.url.split_once(':').map_or("", |(scheme, _)| scheme).to_ascii_lowercase();

@@ -91,6 +91,7 @@ impl Webhooks {
             )));
         }
         tx.insert_webhook(&webhook).await?;
+        // No older keys exist, so `now` has no effect.
         let signing_secret = self.store_keys(&mut tx, &webhook, &keys, now).await?;
         let detail = to_json(&WebhookSettings::of(&webhook, &self.kernel.subkeys));
         self.ledger.audit(&mut tx, caller, Action::WebhookCreated, subject(&webhook), detail).await?;

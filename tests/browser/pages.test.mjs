@@ -121,7 +121,7 @@ test('a form with mistakes shows them first and keeps what was typed', async () 
   }
 })
 
-test('a viewer sees the clients of the workspace and no button that changes them', async () => {
+test('a viewer sees the clients of the workspace and no link to create one', async () => {
   const viewer = at.service.command('operators', 'create', 'vera@example.com', '--name', 'Vera', '--role', 'workspace_viewer:acme-in')
   const { context, page, faults } = await person(at.browser, at.origin, { script: false })
   await page.goto(viewer.setup_link)

@@ -28,6 +28,7 @@ export async function start(settings = {}) {
     }).on('close', () => reject(new Error(`the service ended while it was starting:\n${log.slice(-KEPT_LINES).join('\n')}`)))
   })
   const { issuer, listen } = await serving
+  // Commands derive the issuer from the address, unless `settings` has a public URL.
   environment.MINTMARK__SERVER__LISTEN = listen
   const options = { cwd: folder, env: environment, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }
   return {

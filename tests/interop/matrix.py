@@ -1,9 +1,9 @@
 """Which library accepts which token with its default options: what is expected, and the table of what was found.
 
-A cell is a kind of token: its signing algorithm and how long it is valid. A verdict is `accepts`, or `refuses: ` and the
-message of the library, of which an expected verdict has a part. The tests of each language compare the verdicts of their
-libraries with the expected ones, and append them to the file named by MINTMARK_VERDICTS: one line with library, cell and
-verdict, separated by tabs.
+A cell is a signing algorithm and a kind of token (how long it is valid), such as `ES256 far`. A verdict is `accepts`, or
+`refuses: ` and the message of the library, of which an expected verdict has a part. The tests of each language compare the
+verdicts of their libraries with the expected ones, and append them to the file named by MINTMARK_VERDICTS: one line with
+library, cell and verdict, separated by tabs.
 """
 
 import sys

@@ -84,7 +84,7 @@ def console(engine: str, stack: ExitStack) -> dict:
 
 
 def audit(engine: str, stack: ExitStack) -> dict:
-    """A service whose audit trail has a few hundred entries and two checkpoints: it signs one whenever it stops."""
+    """A service whose audit trail has a few hundred entries and at least two checkpoints: it signs one when it stops."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-audit-")))
     database = database_urls(engine, stack)("audit") or f"sqlite://{folder}/mintmark.db"
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -55,6 +55,7 @@ def running(database_url: str | None, **settings: str) -> Iterator[Service]:
         log = Log(process)
         try:
             started = log.serving()
+            # Commands derive the issuer from the address, unless the settings have a public URL.
             environment["MINTMARK__SERVER__LISTEN"] = started["listen"]
             yield Service(binary, started["issuer"], Path(folder), environment)
             process.terminate()

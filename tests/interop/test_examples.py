@@ -37,7 +37,7 @@ def source(language: str) -> Path:
 
 @dataclass(frozen=True)
 class Issuer:
-    """What a service knows of the issuer of its tokens."""
+    """Whose tokens a program accepts, and for which audience."""
 
     issuer: str
     audience: str

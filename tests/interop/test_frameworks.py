@@ -1,4 +1,4 @@
-"""The services of examples/verify/frameworks, started as their first lines say, and called with valid, revoked and forged tokens.
+"""The services of examples/verify/frameworks and that of examples/verify/go, called with valid, revoked and forged tokens.
 `run.py examples sqlite -- pytest tests/interop/test_frameworks.py`
 """
 

@@ -1,5 +1,5 @@
-"""How long the verifiers of examples/verify keep keys and status lists, in one process whose clock is moved.
-`run.py examples sqlite -- pytest tests/interop/test_keeping.py`
+"""How long the verifiers of examples/verify, except the one in Rust, keep keys and status lists: in one process whose clock is
+moved. `run.py examples sqlite -- pytest tests/interop/test_keeping.py`
 """
 
 import os

@@ -32,7 +32,8 @@ pub struct VerifierBuilder {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The issuer is neither an https URL nor an http URL of this machine, or it has a query.
+    /// The issuer is neither an https URL nor an http URL of this machine, or it has a query, a fragment, user
+    /// information or a host that is not allowed.
     #[error("the issuer {0:?} {1}")]
     Issuer(String, &'static str),
     /// The audience is empty, or has a character that is not visible ASCII, or that is `"` or `\`.
@@ -151,7 +152,8 @@ impl VerifierBuilder {
         self
     }
 
-    /// The time limit of a fetch (default 5 s).
+    /// The time limit of a fetch (default 5 s). The default HTTP client has limits too, which this does not change: 3 s
+    /// for a connection and 10 s for a request.
     pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self

@@ -5,17 +5,18 @@ use thiserror::Error;
 use crate::Unavailable;
 
 /// Why a token was refused. [`VerifyError::code`] is stable, for logs and metrics. The text contains no part of the
-/// token. Variants may be added.
+/// token except the URL of its status list. Variants may be added.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// Not a compact JWS with a JSON header and payload, or too long, or a member occurs twice.
+    /// Not a compact JWS with a JSON header and payload, or too long, or a member occurs twice, or the header has no `kid`
+    /// or has `crit`.
     #[error("the token is malformed: {0}")]
     Malformed(&'static str),
     /// The header's `typ` is not that of an access token (RFC 9068 §2.1): it is a JWT for another purpose.
     #[error("the token's typ is not that of an access token")]
     WrongType,
-    /// The header's `alg` is `none`, unknown, or not the `alg` of the key (RFC 8725 §3.1).
+    /// The header's `alg` is missing, `none`, unknown, or not the `alg` of the key (RFC 8725 §3.1).
     #[error("the token's alg is not that of its key")]
     AlgorithmRefused,
     /// The issuer publishes no usable key with this `kid`.

@@ -1,8 +1,8 @@
 //! The cache of the issuer's keys: discovery (RFC 8414 §3), a snapshot that is read without a lock, and one fetch at a
 //! time when the snapshot is due, too old, or does not have the requested key.
 //!
-//! At its `max-age` a set is replaced as a whole, so a key that the issuer withdrew is gone by then. A set older than
-//! `max_stale_seconds` verifies nothing. Ages count from the start of the fetch.
+//! At its `max-age` a set is replaced as a whole, so a key that the issuer withdrew is gone by then. If the fetch fails,
+//! the old set is used until it is older than `max_stale_seconds`. Ages count from the start of the fetch.
 
 use arc_swap::ArcSwapOption;
 use serde::Deserialize;

@@ -55,7 +55,7 @@ struct Header {
 }
 
 impl<'t> Unverified<'t> {
-    /// Parses a JWS of any `typ` and length, and checks its header.
+    /// Parses a JWS of any length whose `typ` is one of [`Typ`], and checks its header.
     pub(crate) fn parse(token: &'t str) -> Result<Self, VerifyError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(NOT_THREE_PARTS)?;
         let (header, payload) = signed.split_once('.').ok_or(NOT_THREE_PARTS)?;

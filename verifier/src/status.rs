@@ -255,9 +255,9 @@ impl Lists {
         self.entries.load().get(&number).map_or(new, Arc::clone)
     }
 
-    /// Fetches, unless the list is no longer due, because another caller fetched it, or the last fetch failed too recently.
-    /// In the second case the result is that failure. In this way callers that waited for the lock share one fetch. A failure
-    /// keeps the cached list.
+    /// Fetches if the list is due. If the last fetch failed too recently, or [`Outage`] allows no fetch, the result is the last
+    /// failure. Another caller may have fetched while this one waited for the lock: then both share the result of that fetch.
+    /// A failure keeps the cached list.
     async fn refetch(
         &self,
         entry: &Entry,

@@ -67,9 +67,9 @@ impl Verifier {
     }
 
     /// Fetches the issuer's keys, and the status lists in use that are past half of their `ttl`. Call it at start and on
-    /// a timer: with an interval of a quarter of the `ttl`, a request of your service waits for the issuer only if its token
-    /// has a `kid` or a status list that is not cached yet. The rate limits apply here too: a call too soon after a fetch has
-    /// the result of that fetch.
+    /// a timer. With an interval of a quarter of the `ttl`, and while the issuer answers, a request of your service waits for
+    /// the issuer only if its token has a `kid` or a status list that is not cached, or a list that no token used in the last
+    /// hour. The rate limits apply here too: a call too soon after a fetch has the result of that fetch.
     pub async fn refresh(&self) -> Result<(), Unavailable> {
         let keys = self.jwks.refresh().await;
         match &self.lists {
@@ -155,7 +155,8 @@ fn instant(text: &str) -> Option<i64> {
     if !is_date || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    // Years that begin in March end with the day that leap years add.
+    // Years that begin in March end with the day that leap years add. `(month * 153 + 2) / 5` days precede a month in its
+    // year. From 0000-03-01 to 1970-01-01 there are 719,468 days; one more is subtracted because `day` counts from 1.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 719_469;
     Some(days * 86_400 + hour * 3600 + minute * 60 + second)

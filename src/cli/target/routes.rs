@@ -31,7 +31,7 @@ impl Route {
         Self { method, path, query: Vec::new(), body: None, is_repeatable }
     }
 
-    /// A `POST` that creates nothing, so that the server ignores an `Idempotency-Key`.
+    /// A `POST` that creates nothing: the server ignores an `Idempotency-Key` for it.
     fn post_once<const N: usize>(path: [&str; N]) -> Self {
         Self { is_repeatable: false, ..Self::new(Method::POST, path) }
     }

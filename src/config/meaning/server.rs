@@ -121,7 +121,8 @@ impl Check {
             let local = match listen?.ip() {
                 // A server that listens on [::1] or 127.0.0.2 does not answer at 127.0.0.1.
                 ip if ip.is_loopback() => ip,
-                // On 0.0.0.0 or [::] the server answers there too, on another address it does not: `mintmark check` warns.
+                // On 0.0.0.0 or [::] the server answers at 127.0.0.1 too, on another address it does not. `mintmark check`
+                // warns about both.
                 _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
             };
             return origin(SocketAddr::new(local, port), false);

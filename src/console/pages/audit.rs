@@ -72,7 +72,7 @@ struct Row {
 /// `GET /console/audit`
 pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Stop> {
     let asked = asked.into_inner();
-    // A platform administrator may name a workspace that was deleted: its events are still there.
+    // For a platform administrator the workspace is only a filter. It may have been deleted: its events are still there.
     let workspace_id = if signed_in.is_platform_admin() { "" } else { asked.workspace_id.trim() };
     let extent = signed_in.extent(workspace_id).await?;
     let services = &signed_in.door.services;

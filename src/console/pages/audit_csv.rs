@@ -25,6 +25,7 @@ const COLUMNS: &str =
 
 /// `GET /console/audit.csv`, with the query of the page.
 pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Stop> {
+    // As on the page: for a platform administrator the workspace is only a filter.
     let workspace_id = if signed_in.is_platform_admin() { "" } else { asked.workspace_id.trim() };
     let extent = signed_in.extent(workspace_id).await?;
     let (filter, problems) = filter_of(&asked, &extent);

@@ -55,7 +55,7 @@ struct OverviewPage {
     unconfirmed: Option<Unconfirmed>,
 }
 
-/// A secret or token that was shown and not confirmed yet.
+/// A secret or token that was shown, and that nobody has confirmed to have stored.
 struct Unconfirmed {
     what: &'static str,
     href: String,

@@ -177,6 +177,7 @@ pub(crate) async fn post_new(sent: Submitted, path: Path<String>) -> Result<Http
     let manager = of_client.inside.manager()?;
     let nonce = reveal_flow::nonce_of(&signed_in, form.one("nonce"), UseCase::GenerateToken)?;
     let chosen: Vec<&str> = form.all("scope").collect();
+    // `scopes` is a hidden field of the page, so a form with it and without `scope` has all check boxes cleared.
     if chosen.is_empty() && form.has("scopes") {
         let problems = vec![Problem::of("scope", "Select at least one product that the token may open")];
         let page_again = new_page(&signed_in, &of_client, &nonce, Some(&chosen), problems).await?;

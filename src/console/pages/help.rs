@@ -25,7 +25,7 @@ struct HelpPage {
 struct ErrorHelp {
     status: &'static str,
     code: &'static str,
-    /// The `error_description`, or its beginning.
+    /// The `error_description`, or the part of it that is always the same. Without one, what the answer has instead.
     text: &'static str,
     means: &'static str,
 }

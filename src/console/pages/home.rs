@@ -1,4 +1,5 @@
-//! `/console` leads to the API clients of the only workspace, or to the list of workspaces, where the operator chooses one.
+//! `/console` leads to the API clients of the only workspace beside that of the platform, or to the list of workspaces, where
+//! the operator chooses one.
 
 use actix_web::HttpResponse;
 
@@ -11,7 +12,7 @@ use crate::model::workspace::{PLATFORM, Workspace};
 
 /// `GET /console`
 pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
-    // Of three, at least two are not the workspace of the platform. That is enough to know that there is more than one.
+    // Three are enough to know whether there is more than one beside the workspace of the platform.
     let found = workspaces(&signed_in, 3).await?;
     // The platform's own workspace holds clients that administer Mintmark, which few people look for.
     let mut others = found.iter().filter(|workspace| workspace.workspace_id != PLATFORM);

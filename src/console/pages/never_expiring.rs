@@ -21,7 +21,7 @@ use crate::tokens::{ListedTokens, TokenFilter};
 
 /// How many tokens a page has.
 const PER_PAGE: u32 = 50;
-/// A token that was not introspected for this many seconds is marked: its owners may have forgotten it.
+/// A token that was not introspected for this many seconds is marked: the contacts of its client may have forgotten it.
 const UNSEEN_SECONDS: i64 = 90 * 86_400;
 
 /// The query of the page.
@@ -53,7 +53,7 @@ struct Row {
     workspace: String,
     jti: String,
     products: Vec<String>,
-    owners: Vec<String>,
+    contacts: Vec<String>,
     issued: String,
     issued_exact: String,
     issued_by: String,
@@ -152,7 +152,7 @@ fn row(
         },
         jti: token.jti.clone(),
         products: shown_products(&token.products, products),
-        owners: client.map(|client| client.contacts.clone()).unwrap_or_default(),
+        contacts: client.map(|client| client.contacts.clone()).unwrap_or_default(),
         issued: moment::ago(now, token.issued_at),
         issued_exact: moment::exact(token.issued_at),
         issued_by: if token.issued_by == "client" {

@@ -27,6 +27,7 @@ use crate::ledger::{GivenAs, Reveal, SHOWN_SECONDS};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Asked {
+    /// If not empty, the page also shows what a token request with the new secret would get.
     test: String,
 }
 

@@ -126,7 +126,7 @@ pub(crate) async fn stored(sent: Submitted, path: Path<String>) -> Result<HttpRe
     Ok(see_other(&format!("{}?done=webhook-stored", super::webhook::href(&signed_in, &webhook_id))))
 }
 
-/// The nonce that an address names. 404 unless it was made in this session, for a form that shows keys of a webhook.
+/// The nonce that an address names. 404 unless it was made in this session, for a form that makes keys of a webhook.
 fn named(signed_in: &SignedIn, text: &str) -> Result<Nonce, Stop> {
     Nonce::read(signed_in, text)
         .filter(|nonce| matches!(nonce.use_case, UseCase::CreateWebhook | UseCase::ReplaceWebhookKeys))

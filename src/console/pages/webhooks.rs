@@ -114,7 +114,8 @@ async fn place(signed_in: &SignedIn, workspace_id: &str) -> Result<Inside, Stop>
     if signed_in.is_platform_admin() {
         return signed_in.inside(PLATFORM).await;
     }
-    // For other operators this is always an error: a redirect, or that no workspace is open to them.
+    // For other operators `extent` always fails, with a redirect or because no workspace is open to them. The last line never
+    // runs.
     let extent = signed_in.extent("").await?;
     signed_in.inside(extent.workspace_id()).await
 }

@@ -29,8 +29,8 @@ impl Step {
         Ok(with_cookie(reply, &door.cookie(COOKIE, &name, KEPT_SECONDS)))
     }
 
-    /// Takes the step of a request: an attempt with a code uses it up. `None` without a cookie, or if the step is used or
-    /// too old.
+    /// Takes the step of a request out of the database, so that no two requests try a code with it. After a wrong code it is
+    /// stored again ([`Step::keep`]). `None` without a cookie, or if the step is used or too old.
     pub(super) async fn take(door: &Door, request: &HttpRequest) -> Result<Option<Self>, Stop> {
         let Some(name) = cookie(request, &door.cookie_name(COOKIE)) else { return Ok(None) };
         let state = door.services.operators.take_state(PURPOSE, name).await?;

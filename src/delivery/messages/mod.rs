@@ -100,7 +100,7 @@ struct Page<'a> {
 /// [`Unwritable`].
 pub(super) fn of(claimed: &Claimed, kernel: &Kernel) -> Result<Message, Unwritable> {
     let kind = MailKind::from_name(&claimed.kind).ok_or_else(|| Unwritable::Unknown(claimed.kind.clone()))?;
-    // If the facts cannot be read, the mail is sent without them.
+    // If the facts cannot be read, the mail is sent without them; one with a setup link is given up.
     let facts: Map<String, Value> = serde_json::from_str(&claimed.body).unwrap_or_default();
     let setup_link = match kind {
         MailKind::SetupLink => Some(setup_link(claimed, Facts(&facts), kernel)?),

@@ -38,7 +38,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// A mail with the content of `message`. Its `Message-ID` is the same at each attempt. Mails about one client have the same
+    /// A mail with the content of `message`. Its `Message-ID` is the same at each attempt. Mails about one record have the same
     /// `References`, so that mail programs show them as one thread.
     ///
     /// # Errors

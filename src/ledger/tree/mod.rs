@@ -1,4 +1,5 @@
-//! The audit trail as a tree that others can verify (RFC 6962, C2SP `tlog-checkpoint`): what `docs/audit.md` describes.
+//! The audit trail as a tree that others can verify (RFC 6962, C2SP `tlog-checkpoint`): what `docs/audit.md` describes. A tree
+//! is also called a log, as in RFC 6962, and `log` is its number.
 //!
 //! The transaction of a change adds its events ([`super::record`]). This folder has the hashes ([`hash`]), the key ([`keys`]),
 //! a new tree with a new key ([`renew`]), the upkeep by one process at a time ([`number`], [`checkpoint`]), checkpoints as

@@ -41,8 +41,8 @@ pub(super) struct Subtree {
 }
 
 impl Subtree {
-    /// The stored hashes from which the root of the subtree is computed: their level, and the positions of the first and of the
-    /// one after the last.
+    /// The stored hashes from which the root of the subtree is computed: their level (0: the leaves), and the positions of the
+    /// first and of the one after the last.
     pub(super) fn stored(self) -> (i64, i64, i64) {
         let (level, above) = (self.height / LEVEL_BITS, self.height % LEVEL_BITS);
         (i64::from(level), self.position << above, (self.position + 1) << above)

@@ -144,6 +144,7 @@ fn every_proof_of_small_trees_is_right() {
         }
         assert!(consistency(0, count).is_empty());
     }
+    // The edge of three leaves has two hashes, and a hash has 32 bytes.
     assert_eq!(Edge::read(3, &[0; 32]), None);
     assert_eq!(Edge::read(1, &[0; 31]), None);
 }

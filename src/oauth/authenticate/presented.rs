@@ -30,7 +30,8 @@ impl Presented {
     /// The inner error says why the request has no credentials that can be verified.
     ///
     /// # Errors
-    /// `invalid_request` for more than one method, or for parts of one that contradict each other.
+    /// `invalid_request` for more than one method or `Authorization` header, for a secret in the body without a client id, and
+    /// for two client ids that differ.
     pub(super) fn read(headers: &HeaderMap, in_body: InBody) -> Result<Result<Self, Refusal>, OAuthError> {
         let mut headers = headers.get_all(header::AUTHORIZATION);
         let authorization = headers.next();

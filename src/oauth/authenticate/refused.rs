@@ -1,8 +1,8 @@
 //! The reply to a client that could not authenticate, the line in the log, and what the client's administrators see.
 //!
 //! The reply is the same for every failure that depends on a client, until there are too many (429). The reply to malformed
-//! credentials ([`fault`]) names what is wrong, which reveals nothing about a client, and they do not count as an attempt to
-//! guess a secret.
+//! credentials ([`fault`]) names what is wrong, which reveals nothing about a client. Such credentials do not count as an
+//! attempt to guess a secret.
 
 use std::net::IpAddr;
 

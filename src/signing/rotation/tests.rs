@@ -344,8 +344,7 @@ proptest! {
                     let known = if now - changed_at < 10 { &before } else { &rows.keys };
                     if let Some(signer) = signing_key(known, alg, use_for, now - behind) {
                         let row = rows.keys.iter().find(|key| key.kid == signer.kid).unwrap();
-                        // A token is recorded only if its key still signs. Otherwise the replica reads the keys and
-                        // signs again.
+                        // A token is recorded only if its key still signs. If not, the replica reads the keys and signs again.
                         let signer = if recorded && row.phase >= Phase::Retiring {
                             signing_key(&rows.keys, alg, use_for, now).unwrap()
                         } else {

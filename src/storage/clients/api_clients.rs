@@ -107,14 +107,14 @@ impl Tx {
             .bind(client_id).bind(reach.limit()).fetch_optional(&mut *conn).await)?;
         let Some(row) = row else { return Ok(None) };
         let mut client = ApiClient::try_from(row)?;
-        // Read again, since a statement that waited for the lock may have the grants from before the wait.
+        // Read again, since on PostgreSQL a statement that waited for the lock may have the grants from before the wait.
         client.products =
             self.granted_products(client_id).await?.into_iter().map(|product| product.product).collect();
         Ok(Some(client))
     }
 
     /// As [`Tx::lock_client`], for a client of any workspace, but also `None` while another transaction has locked the client:
-    /// for work that can be done later.
+    /// for work that can be done later. On SQLite there is no such transaction: only one writes at a time.
     pub async fn lock_client_unless_held(
         &mut self,
         client_id: &str,

@@ -103,7 +103,7 @@ impl Tx {
 
     /// The clients that may hold stateless tokens signed with `alg`, in the order in which to lock them. These are clients
     /// whose tokens are signed with `alg` or with the algorithm of the platform, and clients that were changed after `since`
-    /// and may have had `alg` before. Their generation began no later than `until`.
+    /// and may have had `alg` before. Their generation began no later than `until`, or it is not known when it began.
     pub async fn client_ids_signed_by(
         &mut self,
         alg: Alg,

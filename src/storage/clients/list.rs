@@ -60,8 +60,8 @@ impl Default for ClientSort {
     }
 }
 
-/// If no more clients than this pass the filter, all of them are found first and then sorted. If more do, clients are read in
-/// the order of the list until a page of them has passed the filter, which is soon.
+/// With a filter that few clients may pass, all that pass are found first and then sorted, if they are no more than this. If
+/// they are more, clients are read in the order of the list until a page of them has passed the filter, which is soon.
 const FEW: usize = 1_000;
 
 const USES: EngineSql = EngineSql {
@@ -94,6 +94,7 @@ impl Storage {
         let may_be_few = match sort.by {
             // The index of labels gives the clients in the order of the list already.
             ClientOrder::Label if filter.seeks_label_alone() && !page.count => false,
+            // The index of uses is of all workspaces, and one workspace may have few of its clients.
             ClientOrder::LastUsedAt => limited || filter.may_find_few(),
             _ => filter.may_find_few(),
         };

@@ -7,6 +7,7 @@ use crate::model::reach::Reach;
 use crate::storage::engine::{EngineSql, json_array, on_read, row};
 use crate::storage::{Storage, StorageError};
 
+// A client that was not used yet has -1 as its `last_used_at`.
 macro_rules! named {
     ($among:literal) => {
         concat!(

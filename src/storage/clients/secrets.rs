@@ -93,6 +93,7 @@ impl From<SecretRow> for ClientSecret {
             created_at: row.created_at,
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
+            // The rest is in other tables, which `Storage::uses_of_secrets` reads.
             last_used_from: None,
             first_used_at: None,
             used_last_24h: 0,

@@ -2,8 +2,9 @@
 //!
 //! A statement is put together from fixed parts, one for each filter in the request, so that other filters cost nothing and
 //! an index can be used. There is an index for each order of a list, of one workspace or of all, so that only the clients
-//! of the page are read. If few clients pass a filter, reading such an index would go through nearly all clients. So the
-//! clients that pass are found first, and then sorted. Labels are searched one by one in the index of labels.
+//! of the page are read; only the index of uses is always of all. If few clients pass a filter, reading such an index would go
+//! through nearly all clients. So with the filters of `may_find_few`, the clients that pass are found first, and then sorted.
+//! Labels are searched one by one in the index of labels.
 
 use super::list::{ClientFilter, ClientOrder, ClientSort};
 use super::rows::{columns, metadata_json};
@@ -116,7 +117,8 @@ impl ClientFilter {
         texts.chain(pairs).any(|text| text.contains('\0'))
     }
 
-    /// Whether the filter looks for something that most clients may not have.
+    /// Whether the filter looks for something that most clients may not have, and that an index finds: a label, a product, or
+    /// disabled clients.
     pub(super) fn may_find_few(&self) -> bool {
         self.label.is_some() || self.product.is_some() || self.status.as_deref() == Some("disabled")
     }

@@ -32,7 +32,7 @@ impl Storage {
     /// write-ahead log and its index beside the file.
     ///
     /// # Errors
-    /// [`StorageError::Open`] if the database cannot be reached, is too old or does not answer in time;
+    /// [`StorageError::Open`] if the database cannot be reached, is read-only, is too old or does not answer in time;
     /// [`StorageError::Damaged`]; other variants if a query fails.
     pub async fn inspect(url: &str) -> Result<Inspection, StorageError> {
         let looking =

@@ -65,6 +65,7 @@ pub enum SchemaState {
 
 /// The state of a schema to which the migrations of these versions were applied.
 pub(super) fn compared(applied: &[i64]) -> SchemaState {
+    // Both engines have the same versions.
     let ours: Vec<i64> = SQLITE.iter().map(|migration| migration.version).collect();
     if let Some(unknown) = applied.iter().find(|version| !ours.contains(version)) {
         return SchemaState::Unknown(*unknown);

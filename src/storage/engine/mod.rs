@@ -63,7 +63,7 @@ pub(super) fn numbers_as_json(
     String::from_utf8(json).map_err(|error| sqlx::Error::Encode(error.into()).into())
 }
 
-/// How long a statement may wait for a connection or for another writer.
+/// How long a statement may wait for a connection or, on SQLite, for another writer.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The open database.
@@ -162,7 +162,7 @@ impl Db {
         }
     }
 
-    /// Closes every connection; on SQLite this also copies the write-ahead log into the file.
+    /// Closes every connection except that of a [`DataVersion`]; on SQLite this also copies the write-ahead log into the file.
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite { read, write, .. } => sqlite::close(read, write).await,

@@ -105,7 +105,7 @@ mod tests {
         for (url, shown) in [
             ("postgres://me:canary@h/db?sslpassword=canary", Some("h:5432/db")),
             ("postgres://h/db?password=can&ary", Some("h:5432/db")),
-            // The unescaped character ends the place, so the digits before it are read as a port.
+            // The unescaped character ends the host and port, so what comes before it is read as a port.
             ("postgres://me:12?canary@h/db", None),
             ("postgres://me:12#canary@h/db", None),
             ("postgres://me:12/canary@h/db", None),

@@ -34,6 +34,7 @@ statements! {
     // The row of the tree is locked from here to the commit, so numbers become visible in order and without gaps.
     RESERVE = "UPDATE audit_trees SET size = size + CASE WHEN opened_at IS NULL THEN 0 ELSE $1 END
         WHERE ended_at IS NULL RETURNING log, CASE WHEN opened_at IS NULL THEN NULL ELSE size END";
+    // The detail is in the entry. The column `detail` has it only for events from before there were entries.
     INSERT = "INSERT INTO audit_events (event_id, at, actor, action, workspace_id, client_id, target, request_id, source_ip,
             detail, log, seq, entry, leaf)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', $10, $11, $12, $13)";

@@ -22,7 +22,8 @@ statements! {
     GROW = "UPDATE audit_trees SET size = $2 WHERE log = $1";
     DUE = "SELECT event_id FROM audit_events WHERE event_id > (SELECT pruned_to FROM audit_upkeep WHERE id = 1)
             AND event_id < $1 ORDER BY event_id LIMIT $2";
-    // The action, its time, the actor and the target are left, and the leaf keeps its place in the tree.
+    // The action, its time, the actor, the workspace, the client and the target are left, and the leaf keeps its place in the
+    // tree.
     PRUNE = "UPDATE audit_events SET entry = NULL, detail = '{}', request_id = NULL, source_ip = NULL
         WHERE event_id > (SELECT pruned_to FROM audit_upkeep WHERE id = 1) AND event_id <= $1";
     PRUNED_TO = "SELECT pruned_to FROM audit_upkeep WHERE id = 1";

@@ -1,4 +1,4 @@
-//! A commit that changes no record: with it a process checks that writing works, and stores the last instant that it saw.
+//! A commit that changes no record: with it a process checks that writing works, and stores the time of its clock.
 
 use crate::storage::engine::{on_read, on_tx, statements};
 use crate::storage::{Storage, StorageError};

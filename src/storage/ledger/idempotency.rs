@@ -1,6 +1,7 @@
 //! Replies saved for `Idempotency-Key`: rows of `idempotency_keys`, written with the change they answered. The console
 //! shows each of its replies until it is confirmed or its time is over, and then erases it. The rows stay until they expire, so
-//! that a repeated request does nothing twice.
+//! that a repeated request does nothing twice. All these rows are kept equally long, so their age follows from their expiry.
+//! Drafts of the console are rows of the same table, and are kept for a shorter time.
 
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
@@ -76,7 +77,7 @@ impl Storage {
             .fetch_optional(pool).await)?)
     }
 
-    /// Saves a reply. It replaces a reply with the same caller, method, path and key.
+    /// Saves a draft. It replaces a row with the same caller, method, path and key.
     pub async fn replace_reply(&self, reply: &StoredReply) -> Result<(), StorageError> {
         on_write!(self, pool => sqlx::query(REPLACE)
             .bind(&reply.caller).bind(&reply.method).bind(&reply.path).bind(&reply.idempotency_key)

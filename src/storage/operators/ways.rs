@@ -19,7 +19,7 @@ macro_rules! identity_columns {
     };
 }
 
-macro_rules! password_columns {
+macro_rules! select_password {
     () => {
         "SELECT operator_id, password_hash, status,
             CASE WHEN totp_confirmed_at IS NULL THEN NULL ELSE totp_secret END AS totp_secret FROM operators"
@@ -27,8 +27,8 @@ macro_rules! password_columns {
 }
 
 statements! {
-    FIND_PASSWORD = concat!(password_columns!(), " WHERE email_key = $1");
-    FIND_PASSWORD_BY_ID = concat!(password_columns!(), " WHERE operator_id = $1");
+    FIND_PASSWORD = concat!(select_password!(), " WHERE email_key = $1");
+    FIND_PASSWORD_BY_ID = concat!(select_password!(), " WHERE operator_id = $1");
     SET_PASSWORD = "UPDATE operators SET password_hash = $2, password_set_at = $3 WHERE operator_id = $1";
     SET_TOTP = "UPDATE operators SET totp_secret = $2, totp_last_step = $3, totp_confirmed_at = $4
         WHERE operator_id = $1";

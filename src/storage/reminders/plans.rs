@@ -14,6 +14,7 @@ impl Storage {
         from: i64,
         until: i64,
     ) -> Result<Vec<String>, StorageError> {
+        // In order: the end and the id after which to search, the end up to which to search, and the limit.
         let values = [
             ("$1", from.to_string()),
             ("$2", "'x'".to_owned()),

@@ -45,8 +45,8 @@ statements! {
         GROUP BY client_id ORDER BY COUNT(*) DESC, client_id LIMIT 10");
     CLIENTS_OF = concat!("SELECT DISTINCT client_id FROM access_tokens
         WHERE ", of_key!(), " AND (expires_at IS NULL OR expires_at > $2) ORDER BY client_id");
-    // A row of its own, and not that of the change counter: every change locks the counter last, but work on keys takes other
-    // locks after this one.
+    // A row of its own, and not that of the change counter: a change locks the counter only when it commits, but work on
+    // keys takes other locks after this one.
     SERIALISE = "UPDATE turns SET number = number WHERE name = 'signing_keys'";
 }
 

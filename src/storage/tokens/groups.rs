@@ -1,6 +1,6 @@
 //! Records many tokens in one statement. What a statement costs is mostly the round trip to the database, so tokens that
-//! are recorded together are sent together. Tokens that differ only by id and slot, as when a client requests many at once,
-//! are written as one item, with an object of the ids and slots. Each item is checked once.
+//! are recorded together are sent together. Successive tokens that differ only by id and by the index of their slot, as when a
+//! client requests many at once, are written as one item, with an object of the ids and indexes. Each item is checked once.
 
 use std::collections::HashSet;
 

@@ -49,7 +49,7 @@ impl TokenFilter {
     fn tables_and_conditions(&self, limited: bool, has_cursor: bool) -> String {
         // The tokens of a deleted client are kept for a while, but the client can no longer be accessed. The tokens of one
         // workspace are found client by client, so that those of other workspaces cost nothing. Either list is read in its
-        // order, so that the cost of a page depends only on its size. SQLite joins in the order of a `CROSS JOIN`.
+        // order, from where the page begins. SQLite joins in the order of a `CROSS JOIN`.
         let mut sql = String::from(match (limited, has_cursor) {
             (false, _) => {
                 "access_tokens

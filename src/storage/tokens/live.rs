@@ -31,6 +31,7 @@ macro_rules! of_live {
 pub(super) use of_live;
 
 pub(super) const SLOTS: EngineSql = of_live!("SELECT status_list, status_idx FROM", "", "");
+// The other statements also find replaced tokens whose grace period is over, until their revocation is written.
 pub(super) const COUNT: EngineSql =
     of_live!("SELECT COUNT(*) FROM", "", "AND (revoke_at IS NULL OR revoke_at > $2)");
 // In the order of the index, so that PostgreSQL reads no more of it than the limit, however many rows it expects.
@@ -47,7 +48,8 @@ pub(super) const IDS_WITH_SCOPES: EngineSql = of_live!(
         WHERE STRPOS(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)
         ORDER BY COALESCE(expires_at, 9223372036854775807) LIMIT $3"
 );
-// The order in which tokens were recorded is the rowid on SQLite and the column `place` on PostgreSQL.
+// The order in which tokens were recorded is the rowid on SQLite and the column `place` on PostgreSQL, which is empty for
+// tokens that are older than the column.
 pub(super) const IDS_BEYOND: EngineSql = of_live!(
     "SELECT jti FROM",
     "",

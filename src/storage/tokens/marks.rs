@@ -5,7 +5,7 @@ use crate::storage::engine::{on_tx, statements};
 use crate::storage::{Change, StorageError, Tx};
 
 statements! {
-    // Reads a part and locks its row; a list that is no longer published has no parts.
+    // Reads a part and locks its row, which is added if it is missing; a list that is no longer published has no parts.
     LOCK_PART = "INSERT INTO status_bits (list, part, bits)
         SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), $3 WHERE EXISTS (SELECT 1 FROM status_lists l WHERE l.list = $1)
         ON CONFLICT (list, part) DO UPDATE SET part = excluded.part RETURNING bits";

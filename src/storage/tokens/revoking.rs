@@ -152,8 +152,8 @@ impl Storage {
         Ok(found.is_some())
     }
 
-    /// Up to `limit` clients with replaced tokens whose grace period is over at `now`. Tokens that expired before it was over do
-    /// not count, as in [`Tx::revoke_due_tokens`].
+    /// Up to `limit` clients with replaced tokens whose grace period is over at `now`. Tokens that expired `CLOCKS_DIFFER`
+    /// seconds ago or earlier do not count, as in [`Tx::revoke_due_tokens`].
     pub async fn clients_with_due_tokens(&self, now: i64, limit: u32) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(DUE_CLIENTS)
             .bind(now).bind(now - CLOCKS_DIFFER).bind(i64::from(limit)).fetch_all(pool).await)?)

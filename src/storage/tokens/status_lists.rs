@@ -23,6 +23,7 @@ statements! {
     PARTS = "SELECT part, bits FROM status_bits WHERE list = $1 ORDER BY part";
     ALL = "SELECT list FROM status_lists ORDER BY list";
     OUTLIVES = "UPDATE status_lists SET last_exp = $2 WHERE list = $1 AND last_exp < $2";
+    // The key is no longer published, so its tokens count as ended.
     CLOSE = "UPDATE status_lists SET filled_at = COALESCE(filled_at, CAST($2 AS BIGINT)), last_exp = $2 WHERE kid = $1";
     // A list may have ended if all of this holds: by `$1` it was full or closed, so that no lease of it is left, and the last
     // token known in it had ended; no client has a slot in it; and its key is gone, if it is for the tokens of one key.

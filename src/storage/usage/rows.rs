@@ -55,9 +55,9 @@ pub struct NetworkRow {
     pub network: IpNet,
     /// When it was last seen there.
     pub last_seen_at: UnixSeconds,
-    /// The secret that it used.
+    /// The secret that it used. It is not stored, but reported if the network is new.
     pub secret_id: SecretId,
-    /// The address.
+    /// The address, which is not stored either.
     pub source_ip: IpAddr,
 }
 

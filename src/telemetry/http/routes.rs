@@ -14,7 +14,8 @@ use crate::telemetry::metrics::Metrics;
 /// The route label of a request that no route matched.
 const UNMATCHED: &str = "unmatched";
 
-/// Routes that machines request every few seconds: their lines are logged at `debug` unless something is wrong.
+/// Routes that machines request every few seconds, also below the path of the issuer: their lines are logged at `debug` unless
+/// something is wrong.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// The routes that a worker has seen. Their number is bounded, since each is a pattern of the app or [`UNMATCHED`].

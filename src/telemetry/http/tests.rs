@@ -43,6 +43,7 @@ async fn exchange(
             next.call(request).await
         }))
         .wrap(Telemetry::new(Arc::clone(metrics), proxies, [7; 16]))
+        // `App::route` replies 404, not 405, to other methods.
         .route("/oauth2/token", web::post().to(token))
         .route("/v1/products/{product}", web::get().to(HttpResponse::NoContent))
         .route("/fails", web::get().to(fails))

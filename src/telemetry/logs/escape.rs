@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-/// Whether `c` could end a line, move a terminal's cursor, or show text in another order than it is written in.
+/// Whether `c` could end a line, move a terminal's cursor, be invisible, or show text in another order than it is written in.
 fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

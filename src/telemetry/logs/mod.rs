@@ -1,8 +1,8 @@
 //! The log: text or JSON, one line per event except for repeats during an outage (`repeats`), on standard error (`quickstart`
 //! and the commands print their results to standard output, and the two must not mix).
 //!
-//! A line can be trusted to be one event: control characters, line separators and characters that reorder text are
-//! escaped in every value, so that a logged value cannot forge a line. We do not use `tracing_subscriber::fmt`, because it
+//! A line can be trusted to be one event: control characters, line separators, and characters that are invisible or reorder
+//! text are escaped in every value, so that a logged value cannot forge a line. We do not use `tracing_subscriber::fmt`: it
 //! needs 26 allocations for the JSON line of a request and does not escape line feeds in text.
 
 mod escape;

@@ -73,7 +73,7 @@ impl Visit for Hashed {
     }
 }
 
-/// The kinds of lines in the current second.
+/// The kinds of lines in the current second, and of earlier lines whose repeats are not reported yet.
 #[derive(Debug)]
 pub(super) struct Repeats {
     format: LogFormat,

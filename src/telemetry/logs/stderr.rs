@@ -147,11 +147,11 @@ impl Queue {
     /// Waits for lines, at most until the end of the second, and swaps them into `batch`, which is empty. Returns whether they
     /// are the last, and how many lines were dropped meanwhile.
     fn next(&self, batch: &mut Vec<u8>) -> (bool, u64) {
-        let ready = |w: &mut Waiting| w.bytes.is_empty() && !w.closed;
+        let idle = |w: &mut Waiting| w.bytes.is_empty() && !w.closed;
         let rest = 1_000 - SystemClock.now_millis().rem_euclid(1_000).unsigned_abs();
         let (waiting, _) = self
             .changed
-            .wait_timeout_while(self.lock(), Duration::from_millis(rest), ready)
+            .wait_timeout_while(self.lock(), Duration::from_millis(rest), idle)
             .unwrap_or_else(PoisonError::into_inner);
         let gathering = |w: &mut Waiting| !w.hurry && !w.closed;
         let (mut waiting, _) = self

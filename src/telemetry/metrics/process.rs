@@ -33,14 +33,14 @@ fn read() -> Vec<Metric> {
     add("process_cpu_seconds", "counter", "CPU time used.", cpu);
     add("process_threads", "gauge", "Threads.", field(20));
     add("process_virtual_memory_bytes", "gauge", "Virtual memory.", field(23));
-    let kib = |file: &str, name: &str| {
+    let number_after = |file: &str, name: &str| {
         let text = fs::read_to_string(file).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_ascii_whitespace().next()?.parse::<f64>().ok()
     };
-    let resident = kib("/proc/self/status", "VmRSS:").map(|kib| kib * 1024.0);
+    let resident = number_after("/proc/self/status", "VmRSS:").map(|kib| kib * 1024.0);
     add("process_resident_memory_bytes", "gauge", "Memory in use.", resident);
-    let booted = kib("/proc/stat", "btime ");
+    let booted = number_after("/proc/stat", "btime ");
     let began = booted.zip(field(22)).map(|(booted, ticks)| booted + ticks / TICKS);
     add("process_start_time_seconds", "gauge", "When the process started, in Unix seconds.", began);
     let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);

@@ -37,7 +37,8 @@ pub(super) fn from_openmetrics(text: &str) -> String {
     out
 }
 
-/// Whether a request for `accept` (RFC 9110 §12.5.1) prefers OpenMetrics. If it names neither, it gets the Prometheus text.
+/// Whether a request with the header `Accept: {accept}` (RFC 9110 §12.5.1) prefers OpenMetrics. If the header names neither
+/// format, the reply is the Prometheus text.
 pub(super) fn prefers_openmetrics(accept: &str) -> bool {
     let quality = |wanted: &str| {
         let of_type = accept.split(',').filter(|range| {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-/// The bytes that `text` encodes; `None` if it has none of these forms.
+/// The bytes that `text` encodes; `None` if it has none of these forms. Hex is tried first, because hex digits are also base64.
 pub(super) fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     hex(text).or_else(|| base64(text))
 }

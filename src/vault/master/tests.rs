@@ -27,9 +27,8 @@ fn file(content: &[u8], mode: u32) -> (TempDir, PathBuf) {
 fn every_form_is_read_as_the_same_key() {
     let padded = format!("{BASE64URL}=");
     let newline = format!("{BASE64URL}\n");
-    let standard = BASE64URL.replace('-', "+").replace('_', "/");
     let upper = HEX.to_uppercase();
-    for text in [BASE64URL, &padded, &newline, &standard, HEX, &upper, &format!(" {HEX}\r\n")] {
+    for text in [BASE64URL, &padded, &newline, HEX, &upper, &format!(" {HEX}\r\n")] {
         assert_eq!(MasterKey::parse(text).unwrap().bytes(), &raw(), "{text:?}");
         let (_folder, path) = file(text.as_bytes(), 0o600);
         assert_eq!(MasterKey::read(&path).unwrap().bytes(), &raw(), "{text:?} in a file");

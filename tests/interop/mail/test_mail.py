@@ -79,7 +79,7 @@ class Mailbox:
 
     CLOSE = object()
 
-    def __init__(self, recipient: Callable[[str, int], str | None] = lambda address, time: None, data: Callable[[int], object] = lambda time: None):
+    def __init__(self, recipient: Callable[[str, int], str | None] = lambda address, times: None, data: Callable[[int], object] = lambda times: None):
         self.mails: list[tuple[str, EmailMessage, bytes]] = []
         self.signed_in: list[tuple[bytes, bytes]] = []
         self.encrypted: list[bool] = []
@@ -248,7 +248,7 @@ def test_no_mail_is_given_up_because_of_a_wrong_password():
 
 
 def test_a_greylisted_mail_comes_with_the_second_attempt():
-    mailbox = Mailbox(recipient=lambda address, time: "451 4.7.1 greylisted" if time == 1 else None)
+    mailbox = Mailbox(recipient=lambda address, times: "451 4.7.1 greylisted" if times == 1 else None)
     with server(mailbox) as port, service(f"smtp://127.0.0.1:{port}?tls=none") as (started, manager):
         create(manager, "SAP", "fin@acme.example")
         mailbox.wait(1)
@@ -258,7 +258,7 @@ def test_a_greylisted_mail_comes_with_the_second_attempt():
 
 def test_an_unknown_recipient_and_a_full_mailbox_do_not_affect_other_recipients():
     replies = {"gone@acme.example": "550 5.1.1 no such user", "full@acme.example": "452 4.2.2 mailbox full"}
-    mailbox = Mailbox(recipient=lambda address, time: replies.get(address))
+    mailbox = Mailbox(recipient=lambda address, times: replies.get(address))
     with server(mailbox) as port, service(f"smtp://127.0.0.1:{port}?tls=none") as (started, manager):
         create(manager, "SAP", "fin@acme.example", "gone@acme.example", "it@acme.example", "full@acme.example")
         mailbox.wait(2)
@@ -273,7 +273,7 @@ def test_an_unknown_recipient_and_a_full_mailbox_do_not_affect_other_recipients(
 
 def test_a_refused_mail_is_given_up_at_once_and_a_busy_server_is_asked_again():
     answers = iter(["554 5.6.0 refused", "451 4.3.0 busy"])
-    mailbox = Mailbox(data=lambda time: next(answers, None))
+    mailbox = Mailbox(data=lambda times: next(answers, None))
     with server(mailbox) as port, service(f"smtp://127.0.0.1:{port}?tls=none") as (started, manager):
         create(manager, "First", "a@acme.example")
         [first] = until(started, lambda found: bool(found) and bool(found[0]["dead_at"]))

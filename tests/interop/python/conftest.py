@@ -11,14 +11,14 @@ WORLD = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `cell` runs once for each kind of token."""
+    """A test that takes `cell` runs once for each cell of matrix.py."""
     if "cell" in metafunc.fixturenames:
         metafunc.parametrize("cell", WORLD["cells"].values(), ids=WORLD["cells"].keys())
 
 
 @pytest.fixture(scope="session")
 def cells() -> list[dict]:
-    """All clients, one for each kind of token."""
+    """All clients, one for each cell of matrix.py."""
     return list(WORLD["cells"].values())
 
 

@@ -69,6 +69,7 @@ async fn clients_are_created_changed_listed_and_deleted(engine: Engine) {
     assert_eq!(changed["metadata"], json!({"new": "1", "owner": "finance"}));
     assert_eq!((text(&changed, "label"), text(&changed, "description")), ("SAP", "Nightly run"));
     assert_eq!(update(&["--description", ""])["description"], json!(null));
+    // An empty value resets a field; tokens are then valid for an hour, the default of the settings.
     let changed =
         update(&["--allowed-ips", "", "--expires-at", "", "--signing-alg", "", "--token-expiry", ""]);
     assert_eq!((&changed["allowed_ips"], &changed["expires_at"]), (&json!([]), &json!(null)));
@@ -210,6 +211,7 @@ async fn secrets_are_added_and_deleted(engine: Engine) {
     assert_eq!(live(), [Value::Null; 0]);
     clients(&["add-secret", id, "--expire-others-after-seconds", "-1"])
         .must_fail(2, &["--expire-others-after must"]);
+    // A client has at most five live secrets.
     for _ in 0..5 {
         clients(&["add-secret", id]).must_succeed();
     }

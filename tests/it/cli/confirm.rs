@@ -1,4 +1,4 @@
-//! Commands that delete or revoke ask for confirmation at a terminal only. `script` gives the program a terminal.
+//! Commands that delete or revoke ask for confirmation at a terminal only. The tests get one from util-linux's `script`.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use crate::support::Engine;
 fn at_a_terminal(place: &Place, command: &str, answer: &str) -> (i32, String) {
     let line = format!("'{}' {command}", env!("CARGO_BIN_EXE_mintmark"));
     let mut shell = place.shell();
-    // util-linux: -e returns the exit code of the command.
+    // `-e` returns the exit code of the command.
     shell.args(["-c", "exec script -qec \"$0\" /dev/null", &line]).env("SHELL", "/bin/sh");
     let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();

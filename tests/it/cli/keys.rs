@@ -32,7 +32,9 @@ async fn keys_are_created_imported_deleted_and_revoked(engine: Engine) {
         ("ES256", "expiring", "pending")
     );
     assert_eq!(keys(&["show", text(&made, "kid"), "--json"]).must_succeed().json(), made);
+    // `rotate` is another name of `create`. While one key is pending, no other of its algorithm and use is created.
     keys(&["rotate"]).must_fail(1, &["pending"]);
+    // The first key of its algorithm and use signs at once.
     let other =
         keys(&["create", "--alg", "EdDSA", "--use-for", "never_expiring", "--json"]).must_succeed().json();
     assert_eq!((text(&other, "alg"), text(&other, "phase")), ("EdDSA", "active"));

@@ -14,7 +14,7 @@ fn a_master_key_is_generated_without_a_database() {
     assert!(!printed.stderr.contains(printed.stdout.trim_end()), "{printed:?}");
     let other = place.json(&["keys", "generate-master", "--json"]);
     assert_ne!(text(&other, "master_key"), printed.stdout.trim_end());
-    assert_eq!(text(&other, "fingerprint").len(), 22);
+    assert_eq!(text(&other, "fingerprint").len(), 22, "16 bytes in base64url");
     let made = place.json(&["keys", "generate-master", "keys/m.key", "--json"]);
     assert_eq!(text(&made, "master_key_file"), "keys/m.key");
     assert_eq!(place.path("keys/m.key").metadata().unwrap().permissions().mode() & 0o777, 0o600);

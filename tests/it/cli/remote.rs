@@ -188,6 +188,7 @@ async fn commands_work_as_at_the_server(engine: Engine) {
 async fn a_list_longer_than_a_page_is_complete() {
     let at = Remote::start(Engine::Sqlite).await;
     let http = client();
+    // A page has at most 200 items.
     for n in 0..205 {
         let body = json!({"product": format!("p{n:03}"), "name": "P"}).to_string();
         let request = http.post(format!("{}/v1/products", at.serving.base)).bearer_auth(&at.token);

@@ -90,6 +90,7 @@ async fn every_token_issued_before_a_restore_is_revoked(engine: Engine) {
     for erp in [&never, &hourly] {
         let token = issued(&serving, erp).await;
         assert!(is_active(&serving, erp, &token).await);
+        // A restore skips a million numbers of status lists.
         assert!(list_of(&serving, erp, &token).await > list + 1000, "the old numbers are not used again");
     }
     assert_eq!(serving.stop().code, 0);

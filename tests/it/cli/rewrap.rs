@@ -74,7 +74,7 @@ async fn the_master_key_is_replaced_while_tokens_are_issued(engine: Engine) {
     assert_eq!(keys, same, "the signing keys are the same");
     tokens.extend(issue(&serving, &clients).await);
     serving.stop();
-    // Every token that was recorded in the meantime is there.
+    // No recorded token is lost. Half of the tokens are recorded: those of the second client.
     let listed = place.json(&["tokens", "list", &clients[1].0, "--json"]);
     assert_eq!(listed["items"].as_array().unwrap().len(), tokens.len() / 2);
     let third = place.json(&["keys", "rewrap", "--new-master-key-file", "keys/third.key", "--json"]);

@@ -75,6 +75,7 @@ async fn a_link_that_expires_before_it_is_sent_is_given_up_and_erased(engine: En
     let app = TestApp::start_with(engine, &server.settings()).await;
     let admin = app.administrator().await;
     invite(&admin).await;
+    // A setup link is valid for a day.
     app.clock.advance(86_400);
     app.core.services.ledger.poll().await.unwrap();
     app.worker.run_once().await.unwrap();

@@ -120,6 +120,7 @@ async fn an_expired_lease_is_taken_over_and_a_late_result_does_not_count(engine:
         _ => Answer::Usual,
     });
     let app = TestApp::start_with(engine, &server.settings()).await;
+    // The replica sends through another mail server, which answers at once.
     let replica = app.replica(&MailServer::start().settings()).await;
     queue(&app.database.open().await, [mail(1, "slow@acme.example")]).await;
     let taken_over = async {

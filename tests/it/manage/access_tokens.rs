@@ -138,12 +138,13 @@ async fn an_expiry_is_at_most_the_clients_and_within_every_cap(engine: Engine) {
     let after = |seconds: i64| json!({"mode": "after", "seconds": seconds});
     for (path, expiry, expires_in) in [
         (&never, json!({"mode": "never"}), json!(null)),
+        // A token that expires is valid for at most a year.
         (&never, after(31_536_000), json!(31_536_000)),
         (&never, Value::Null, json!(null)),
         (&hour, after(3600), json!(3600)),
         (&hour, after(60), json!(60)),
         (&capped_path, after(300), json!(300)),
-        // No token is valid after the `expires_at` of its client.
+        // No token is valid after the `expires_at` of its client, which is 100 seconds from now.
         (&ending, json!({"mode": "never"}), json!(100)),
         (&ending, after(3600), json!(100)),
     ] {
@@ -384,7 +385,7 @@ async fn one_token_or_all_tokens_of_a_client_are_revoked(engine: Engine) {
     let new = claims(&app, &json!({"access_token": app.access_token(&client, &[]).await}));
     assert_eq!((verdict(&app, &new).await, published(&app, &new).await), (Ok(()), Status::Valid));
     let record = ok(&Reply::of(admin.get(&format!("/v1/api-clients/{}", client.client_id)).await).await, 200);
-    assert_eq!(record["generation"], 2);
+    assert_eq!(record["generation"], 2, "revoking all tokens of a client starts its next generation");
     app.stop().await;
 }
 

@@ -153,8 +153,8 @@ async fn values_that_are_not_supported_yet_are_refused_and_not_ignored(engine: E
     assert_eq!(read(admin.get(&path).await).await.1["updated_at"], made["updated_at"]);
 }
 
-/// The mode and its grace period are two members. One that is left out does not change, except that only the mode `replace` has
-/// a grace period other than 0.
+/// `active_tokens` and `replace_grace_seconds` are two members. One that is left out does not change, except that the grace
+/// period becomes 0 when `active_tokens` is no longer `replace`.
 async fn active_tokens_and_its_grace_period_are_changed_separately(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;

@@ -111,7 +111,7 @@ async fn null_and_explicit_defaults_count_as_left_out(engine: Engine) {
         assert_eq!(records[0][member], *default, "{member}");
     }
 
-    // `null` resets every member of a client to its default.
+    // `null` resets every member that has a default.
     let (_, made) = admin
         .client(
             "acme-in",

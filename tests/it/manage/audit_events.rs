@@ -274,7 +274,7 @@ async fn events_are_kept_for_as_long_as_the_setting_says(engine: Engine) {
     {
         let app = TestApp::start_with(engine, setting).await;
         let admin = app.administrator().await;
-        // With the setting that deletes the events, there are more of them than one batch deletes.
+        // With the setting that deletes the events, there are more of them than the 500 that one batch deletes.
         let changes = if kept_after[1] { 3 } else { 600 };
         for n in 0..changes {
             assert_eq!(
@@ -310,7 +310,7 @@ async fn sign_checkpoint(app: &TestApp) {
     app.core.services.ledger.keep_audit_tree().await.unwrap();
 }
 
-/// Waits for the checkpoint that the app signs at its start, and deletes it.
+/// Waits for the checkpoint that the app signs at its start, and deletes it and the stored nodes of the audit tree.
 async fn forget_checkpoints(app: &TestApp) {
     first_checkpoint(app).await;
     app.database.session().await.execute("DELETE FROM audit_checkpoints; DELETE FROM audit_nodes").await;

@@ -204,7 +204,6 @@ async fn a_scope_gives_exactly_its_permissions(engine: Engine) {
 
 async fn the_current_permissions_of_the_client_count(engine: Engine) {
     let app = TestApp::start(engine).await;
-    // A caller grants only permissions that it has.
     let admin = app.administrator_as(&app.bootstrap().await, "mintmark:introspect mintmark:manage").await;
     let both = json!({"permissions": ["mintmark:manage", "mintmark:read"]});
     let (client, _) = admin.client("platform", both.clone()).await;

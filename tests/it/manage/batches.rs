@@ -308,6 +308,7 @@ async fn more_than_two_hundred_clients_are_refused(engine: Engine) {
             clients[0].client_id
         ))
         .await;
+    // Unlike clients that the API creates, these have no status slot yet.
     app.core.services.clients.ensure_slots().await.unwrap();
     let patch = json!({"permissions": ["mintmark:read"]});
     let mut all: Vec<String> = (100..298).map(|number| format!("cl_0000000000000000000{number}")).collect();

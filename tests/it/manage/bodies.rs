@@ -135,6 +135,7 @@ async fn a_body_that_is_refused_is_not_waited_for(engine: Engine) {
         // The headers are enough to refuse the request, so the test sends no body.
         (head(&format!("{json}Content-Encoding: br\r\nContent-Length: 850")), "415"),
         (head("Content-Type: text/plain\r\nContent-Length: 100000"), "415"),
+        // One byte more than the limit of 256 KiB.
         (head(&format!("{json}Content-Length: 262145")), "413"),
         (head(&format!("{json}Content-Length: 99999999999")), "413"),
         // This body has no Content-Length and no end: the app stops reading at the limit.

@@ -122,8 +122,8 @@ async fn a_list_is_sorted_and_filtered_by_last_use(engine: Engine) {
     assert_eq!(listed(&admin, "sort=last_used_at").await, "never, bootstrap, second, first, third");
     assert_eq!(listed(&admin, "sort=-last_used_at").await, "third, first, second, bootstrap, never");
     assert_eq!(listed(&admin, "unused_since=2026-09-21T14:13:40Z").await, "never, second, bootstrap");
-    // A token that an administrator generates counts as a use too. The time of the last use stays when the secret is deleted:
-    // the first new secret makes it expire at once, and the second one deletes it.
+    // A token that an administrator generates counts as a use too. The time of the last use stays when the secret of the client
+    // is deleted: the first new secret makes the old one expire at once, and the second deletes it.
     let second = format!("/v1/api-clients/{}", clients[1].client_id);
     app.clock.advance(10);
     admin.create(&format!("{second}/access-tokens"), &json!({})).await;
@@ -236,6 +236,7 @@ async fn every_list_is_counted_on_request(engine: Engine) {
         (format!("{client}/secrets"), 2, Some(2)),
         (format!("{client}/access-tokens"), 3, Some(3)),
         ("/v1/access-tokens".to_owned(), 3, Some(3)),
+        // A caller of a workspace may not list the keys.
         ("/v1/signing-keys".to_owned(), 2, None),
         // Two products, three workspaces, three clients, a secret, three tokens, two keys, a change, two first uses. In
         // `acme`: the workspace, two clients, the secret, the tokens, the change, a first use.

@@ -71,7 +71,7 @@ impl Reply {
     }
 }
 
-/// Checks that a reply succeeds, and returns its JSON body.
+/// Checks that a reply has that status and is JSON, and returns its body.
 #[track_caller]
 pub(crate) fn ok(reply: &Reply, status: u16) -> Value {
     assert_eq!(reply.status, status, "{}", reply.text);

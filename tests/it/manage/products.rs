@@ -264,7 +264,7 @@ async fn only_the_platform_writes_products(engine: Engine) {
     app.stop().await;
 }
 
-/// A refusal does not reveal which products exist that the workspace may not grant.
+/// To a workspace, a product that it may not grant looks like one that does not exist.
 async fn a_product_that_is_not_allowed_is_refused_like_an_unknown_one(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;

@@ -64,6 +64,7 @@ async fn a_post_to_a_wrong_token_path_gets_the_right_one_and_the_root_leads_to_t
                     let other = app.request(method, &path).send().await.unwrap();
                     problem(&Reply::of(other).await, 404, "not-found");
                 }
+                // A GET of the root leads to the console: see below.
                 if !path.ends_with("token") && !path.ends_with("token/") {
                     continue;
                 }

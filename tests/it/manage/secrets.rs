@@ -149,6 +149,7 @@ async fn invalid_members_are_named(engine: Engine) {
             json!({"expires_at": "tomorrow", "expire_others_after_seconds": -1, "label": "x"}),
             vec!["/expire_others_after_seconds", "/expires_at", "/label"],
         ),
+        // 2,592,000 seconds, which are 30 days, are the most.
         (
             json!({"expire_others_after_seconds": 2_592_001, "revoke_tokens": 1}),
             vec!["/expire_others_after_seconds", "/revoke_tokens"],
@@ -248,7 +249,8 @@ async fn a_repeated_request_gets_the_same_secret(engine: Engine) {
     assert_eq!((first.0, &first), (201, &again));
     assert_eq!(status_with(&app, &client, &again.1).await, 200);
     assert_eq!(read(send("k1", json!({"revoke_tokens": false})).await.unwrap()).await.0, 422);
-    // A refusal is not saved, so the same request may succeed later.
+    // With three more the client has five secrets, the most, so the next request is refused. The refusal is not saved, so the
+    // same request may succeed later.
     for _ in 0..3 {
         admin.create(&path, &json!({})).await;
     }

@@ -62,7 +62,7 @@ async fn tokens_of_all_clients_are_listed(engine: Engine) {
     }
     of_client.sort_by(|one, other| other.0.cmp(&one.0));
     let all: Vec<&String> = of_client.iter().flat_map(|(.., tokens)| tokens).collect();
-    assert_eq!(jtis(&get(&admin, "").await), all, "client by client, the newest of each first");
+    assert_eq!(jtis(&get(&admin, "").await), all, "by descending client id, the newest of each client first");
     let mut seen = Vec::new();
     let mut query = "limit=4".to_owned();
     loop {

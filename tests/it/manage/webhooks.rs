@@ -281,7 +281,7 @@ async fn keys_are_replaced_and_the_old_ones_sign_for_another_day(engine: Engine)
         &["/secret"],
     );
 
-    // The old and the new keys sign for a day, then only the new keys.
+    // The old and the new keys sign for a day, then only the new keys. `v1` is an HMAC, and `v1a` an Ed25519 signature.
     let (services, id) = (&app.core.services, created["webhook_id"].as_str().unwrap());
     let caller = mintmark::kernel::Manager::command_line();
     let webhook = services.webhooks.webhook(&caller, id).await.unwrap();

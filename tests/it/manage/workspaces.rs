@@ -204,7 +204,7 @@ async fn only_existing_products_are_added_to_products_allowed(engine: Engine) {
         (ok(&reordered, 200)["products_allowed"].clone(), reordered.header("etag")),
         (json!(["a", "c"]), "\"v1\"")
     );
-    // A product that was deleted since may stay listed, but a deleted product cannot be added.
+    // A deleted product may stay in `products_allowed`, but cannot be added to it.
     assert_eq!(admin.delete("/v1/products/c").await.status(), 204);
     let kept =
         Reply::of(admin.patch("/v1/workspaces/acme", &json!({"products_allowed": ["a", "b", "c"]})).await)

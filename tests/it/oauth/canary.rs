@@ -86,7 +86,8 @@ impl Drop for Program {
 /// The encodings in which `secret` could be written.
 fn spellings(secret: &str) -> Vec<String> {
     let hex: String = secret.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    // In base64 there are three, since the encoding depends on where in the text the secret begins.
+    // In base64 there are three, since the encoding depends on where in the text the secret begins. The last characters are
+    // left out, since they depend on what follows the secret.
     let inside = |before: &str| {
         let encoded = STANDARD.encode(format!("{before}{secret}"));
         let from = (before.len() * 4).div_ceil(3);

@@ -38,6 +38,7 @@ pub(super) fn issued(reply: &Reply) -> Token {
     }
     assert_eq!(body["token_type"], "Bearer", "{body}");
     assert!(body["scope"].as_str().is_some_and(|scope| !scope.is_empty()), "{body}");
+    // At most a year.
     if let Some(expires_in) = body.get("expires_in") {
         assert!(expires_in.as_i64().is_some_and(|seconds| (1..=31_536_000).contains(&seconds)), "{body}");
     }

@@ -387,6 +387,7 @@ async fn a_revoked_token_is_refused_immediately(engine: Engine) {
 }
 
 async fn a_token_whose_state_cannot_be_read_gets_503(engine: Engine) {
+    // With this setting, stateless tokens are still issued during an outage. Forward-auth answers 503 all the same.
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = app.administrator().await;
     let mut tokens = Vec::new();

@@ -367,7 +367,7 @@ async fn a_token_whose_state_cannot_be_read_gets_503(engine: Engine) {
     };
     unavailable(&tokens[0], &clients[0]).await;
     unavailable(&tokens[1], &clients[1]).await;
-    // A reply that needs no database is sent while the keys are known to be current.
+    // A reply that needs no database is sent while the keys are known to be current, which is for five seconds.
     inactive(&introspected(&app, &clients[0], "x").await);
     app.clock.advance_millis(5001);
     unavailable("x", &clients[0]).await;

@@ -320,6 +320,7 @@ async fn a_retired_key_stays_while_a_token_may_be_live(engine: Engine) {
     app.clock.advance(86_398);
     jobs::housekeeping_once(&app.core.services).await;
     accepted(&app, &last).await;
+    // Ten minutes later the key is still published, but only because of the recorded token.
     app.clock.advance(600);
     verified(&app, &last).await.unwrap_err();
     // A recorded token stays valid, and its key published, on every replica. With the day before, 29 of its 30 days pass here.

@@ -205,7 +205,7 @@ async fn the_refusal_to_delete_a_key_names_the_clients_that_need_it(engine: Engi
     let record: Value = admin.get(&path).await.json().await.unwrap();
     assert_eq!((&record["live_tokens"], &record["phase"]), (&json!(1), &json!("retiring")));
     revoke(&app, &tokens[2]).await;
-    // No token depends on the key any more, so it is removed automatically.
+    // No token depends on the key any more, so it is removed automatically, at the earliest a minute after it retired.
     app.clock.advance(2 * DAY);
     app.core.services.signing.advance_signing_keys().await.unwrap();
     assert!(!published(&app).await.contains(&kid(&tokens[0])));
@@ -249,6 +249,7 @@ async fn revoking_a_retired_key_does_not_affect_later_clients(engine: Engine) {
         let path = format!("/v1/api-clients/{}", client.client_id);
         Reply::of(admin.get(&path).await).await.json()["generation"].clone()
     };
+    // The generation of `renewed` is 2 because its tokens were revoked above, not because of the key.
     for (client, token, expected, is_spared) in [
         (&before, &tokens[0], 2, false),
         (&within, &tokens[1], 2, false),

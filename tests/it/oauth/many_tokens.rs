@@ -150,6 +150,7 @@ async fn a_key_with_many_tokens_is_revoked_in_steps(engine: Engine) {
     let reply = admin.delete(&format!("/v1/signing-keys/{kid}?revoke_tokens=true")).await;
     assert_eq!(reply.status(), 204);
     let (left, steps) = left_and_steps(&app, &one).await;
+    // The tokens of `one`, and the token of `other`.
     assert_eq!((left, steps), (0, vec![1_000, 1_000, 502]));
     assert_eq!(left_and_steps(&app, &other).await.0, 0);
     assert!(all_marked(&app, &list).await);
@@ -179,6 +180,7 @@ async fn a_change_from_replace_to_a_number_ends_many_tokens_in_steps(engine: Eng
     let (client, _) = with_many_tokens(&app, &admin, "grace").await;
     let mut session = app.database.session().await;
     let id = &client.client_id;
+    // A change to `replace` through the API would revoke the tokens.
     let replaces = format!(
         "UPDATE api_clients SET active_tokens = 'replace', replace_grace_seconds = 86400 WHERE client_id = '{id}'"
     );

@@ -121,6 +121,7 @@ async fn each_outcome_has_its_own_count(engine: Engine) {
     *expected.get_mut("throttled").unwrap() += 1;
     assert_eq!(outcomes(&app).await, expected);
     app.database.go_away().await;
+    // Without the database, caches are used for five seconds.
     app.clock.advance_millis(5001);
     reply_as(&app, &client, GRANT).await;
     *expected.get_mut("unavailable").unwrap() += 1;

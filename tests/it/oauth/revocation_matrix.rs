@@ -1,7 +1,8 @@
 //! Checks the rows of the table in `docs/revocation.md` at every place that answers about a token: introspection,
 //! forward-auth, the published status list, and a service that verifies offline with that list and the crate
 //! `mintmark-verifier`. Each row is checked for stateless tokens, recorded tokens that expire, and never-expiring tokens.
-//! The rows about `active_tokens` are checked in `token_replacement.rs` and `token_bounds.rs`.
+//! The rows about `active_tokens` are checked in `token_replacement.rs` and `token_bounds.rs`, and the expiry of tokens in
+//! `introspection.rs` and `token_lifetime.rs`.
 
 use std::sync::Arc;
 

@@ -66,6 +66,7 @@ async fn a_key_of_many_clients_is_revoked_in_steps(engine: Engine) {
 
     let path = format!("/v1/signing-keys/{stolen}?revoke_tokens=true");
     let reply = Reply::of(admin.delete(&path).await).await;
+    // Only recorded tokens are counted.
     assert_eq!((reply.status, reply.header("mintmark-revoked-tokens")), (204, Some("1")), "{reply:?}");
     assert!(!published(&app, &stolen).await);
     for (client, token) in [(first, &tokens[0]), (last, &tokens[1]), (&recorded, &of_recorded)] {

@@ -30,6 +30,9 @@ on_both_engines!(
     an_ended_list_and_its_number_are_gone,
 );
 
+/// How many slots a list has.
+const SLOTS: usize = 131_072;
+
 async fn l1_every_token_names_its_slot(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
@@ -43,7 +46,7 @@ async fn l1_every_token_names_its_slot(engine: Engine) {
         let place = &token.claims["status"];
         assert_eq!(place.as_object().unwrap().len(), 1, "{place}");
         assert_eq!(place["status_list"].as_object().unwrap().len(), 2, "{place}");
-        assert!(idx_of(&token) < 131_072);
+        assert!(idx_of(&token) < SLOTS as u64);
         let list = list_at(&app, &path_of(&token)).await;
         assert_eq!(list.claims["sub"], place["status_list"]["uri"]);
         assert_eq!(list.status(idx_of(&token)), 0);
@@ -166,7 +169,7 @@ async fn l3_the_claims_are_those_of_the_draft(engine: Engine) {
                 "status_list": {"bits": 2, "lst": packed},
             })
         );
-        assert_eq!(list.bits.len() * 4, 131_072);
+        assert_eq!(list.bits.len() * 4, SLOTS);
         app.stop().await;
     }
 }

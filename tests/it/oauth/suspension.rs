@@ -17,6 +17,8 @@ on_both_engines!(
     disabling_and_enabling_a_client_changes_nothing_else,
 );
 
+const VALID: u8 = 0;
+const REVOKED: u8 = 1;
 const SUSPENDED: u8 = 2;
 
 /// An administrator, and two clients of `acme`: one with a stateless token, and one with a recorded token.
@@ -50,7 +52,7 @@ async fn must_be(
 ) {
     assert_eq!(status_of(app, token).await, status, "{}", token.claims);
     let answer = introspected(app, &admin.client, &token.text).await.json();
-    assert_eq!(answer["active"], status == 0, "{answer}");
+    assert_eq!(answer["active"], status == VALID, "{answer}");
     let reply = reply_as(app, client, GRANT).await;
     if status == SUSPENDED { invalid_client(&reply) } else { assert_eq!(reply.status, 200, "{reply:?}") }
 }
@@ -59,13 +61,13 @@ async fn suspended_tokens_become_valid_again(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, holders) = holders(&app).await;
     for holder in &holders {
-        must_be(&app, &admin, holder, 0).await;
+        must_be(&app, &admin, holder, VALID).await;
         let path = path(&holder.0);
         for _ in 0..2 {
             patch(&admin, &path, json!({"status": "disabled"})).await;
             must_be(&app, &admin, holder, SUSPENDED).await;
             patch(&admin, &path, json!({"status": "active"})).await;
-            must_be(&app, &admin, holder, 0).await;
+            must_be(&app, &admin, holder, VALID).await;
         }
     }
     patch(&admin, "/v1/workspaces/acme", json!({"status": "suspended"})).await;
@@ -75,10 +77,10 @@ async fn suspended_tokens_become_valid_again(engine: Engine) {
     // A client of another workspace has another slot in the same list, and that slot is not suspended.
     let elsewhere = client_in(&admin, "other", stateless()).await;
     let token = token_of(&app, &elsewhere).await;
-    must_be(&app, &admin, &(elsewhere, token), 0).await;
+    must_be(&app, &admin, &(elsewhere, token), VALID).await;
     patch(&admin, "/v1/workspaces/acme", json!({"status": "active"})).await;
     for holder in &holders {
-        must_be(&app, &admin, holder, 0).await;
+        must_be(&app, &admin, holder, VALID).await;
     }
     app.stop().await;
 }
@@ -104,7 +106,7 @@ async fn a_token_is_valid_again_only_when_no_suspension_is_left(engine: Engine) 
             }
         }
         for holder in &holders {
-            must_be(&app, &admin, holder, 0).await;
+            must_be(&app, &admin, holder, VALID).await;
         }
     }
     app.stop().await;
@@ -121,18 +123,18 @@ async fn a_token_that_is_revoked_while_suspended_stays_revoked(engine: Engine) {
     revoke(&app, &one).await;
     let all = format!("{}/access-tokens", path(&stateless));
     assert_eq!(admin.request(Method::DELETE, &all).send().await.unwrap().status(), 204);
-    for (token, status) in [(&one, 1), (&other, SUSPENDED), (&shared, 1)] {
+    for (token, status) in [(&one, REVOKED), (&other, SUSPENDED), (&shared, REVOKED)] {
         assert_eq!(status_of(&app, token).await, status);
     }
     for client in [&stateless, &recorded] {
         patch(&admin, &path(client), json!({"status": "active"})).await;
     }
-    for (token, status) in [(&one, 1), (&other, 0), (&shared, 1)] {
+    for (token, status) in [(&one, REVOKED), (&other, VALID), (&shared, REVOKED)] {
         assert_eq!(status_of(&app, token).await, status);
     }
     // The generation that began while the client was disabled is valid.
     let new = token_of(&app, &stateless).await;
-    must_be(&app, &admin, &(stateless, new), 0).await;
+    must_be(&app, &admin, &(stateless, new), VALID).await;
     app.stop().await;
 }
 
@@ -142,16 +144,16 @@ async fn tokens_of_an_expired_client_are_valid_again_when_its_expiry_is_removed(
     let path = path(&holder.0);
     // A minute after `START`.
     patch(&admin, &path, json!({"expires_at": "2026-09-21T14:14:20Z"})).await;
-    must_be(&app, &admin, &holder, 0).await;
+    must_be(&app, &admin, &holder, VALID).await;
     app.clock.advance(60);
     app.core.services.tokens.apply_due_changes().await.unwrap();
     must_be(&app, &admin, &holder, SUSPENDED).await;
-    // The workspace is still suspended when the client no longer expires.
+    // The workspace is suspended too, so the tokens stay suspended when the client no longer expires.
     patch(&admin, "/v1/workspaces/acme", json!({"status": "suspended"})).await;
     patch(&admin, &path, json!({"expires_at": null})).await;
     must_be(&app, &admin, &holder, SUSPENDED).await;
     patch(&admin, "/v1/workspaces/acme", json!({"status": "active"})).await;
-    must_be(&app, &admin, &holder, 0).await;
+    must_be(&app, &admin, &holder, VALID).await;
     assert_eq!(app.core.services.clock().now(), START + 60);
     app.stop().await;
 }

@@ -50,7 +50,7 @@ async fn t05_every_cause_gets_the_same_bytes(engine: Engine) {
     let wrong = Credentials { client_secret: made("acme", json!({})).await.client_secret, ..good.clone() };
     let malformed = Credentials { client_secret: "wrong".to_owned(), ..good.clone() };
     let unknown = Credentials { client_id: "cl_0000000000000000000000".to_owned(), ..good.clone() };
-    let no_id = Credentials { client_id: "admin".to_owned(), ..good.clone() };
+    let malformed_id = Credentials { client_id: "admin".to_owned(), ..good.clone() };
     let disabled = made("acme", json!({})).await;
     let deleted = made("acme", json!({})).await;
     // Two minutes after `START`.
@@ -85,7 +85,7 @@ async fn t05_every_cause_gets_the_same_bytes(engine: Engine) {
         ("wrong secret", &wrong),
         ("malformed secret", &malformed),
         ("unknown client", &unknown),
-        ("no client id", &no_id),
+        ("malformed client id", &malformed_id),
         ("disabled", &disabled),
         ("deleted", &deleted),
         ("client expired", &expired),
@@ -436,8 +436,8 @@ async fn credentials_of_wrong_form_cost_no_lookup(engine: Engine) {
         let wrong = Credentials { client_secret: secret.to_owned(), ..client.clone() };
         invalid_client(&reply_as(&app, &wrong, GRANT).await);
     }
-    let no_id = Credentials { client_id: "x".repeat(25), ..client.clone() };
-    invalid_client(&reply_as(&app, &no_id, GRANT).await);
+    let malformed_id = Credentials { client_id: "x".repeat(25), ..client.clone() };
+    invalid_client(&reply_as(&app, &malformed_id, GRANT).await);
     invalid_client(
         &Reply::to(
             app.request(Method::POST, "/oauth2/token")

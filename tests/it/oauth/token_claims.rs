@@ -65,6 +65,7 @@ async fn a_token_has_exactly_the_documented_claims(engine: Engine) {
         "status": {"status_list": {"idx": token.claims["status"]["status_list"]["idx"], "uri": list}},
     });
     assert_eq!(token.claims, expected);
+    // A status list has 131,072 slots.
     assert!(token.claims["status"]["status_list"]["idx"].as_u64().unwrap() < 131_072, "{}", token.claims);
     let reply = json!({
         "access_token": token.text, "token_type": "Bearer", "expires_in": 3600, "scope": "e-invoicing gst",

@@ -135,7 +135,7 @@ async fn tokens_that_replace_others_share_a_commit_with_those_that_do_not(engine
 }
 
 /// A transaction has locked the row of one client and needs that of another, while tokens of both are requested. No group
-/// locks the row of one client while it waits for that of another, so there is no deadlock.
+/// locks the row of one client while it waits for that of another, so there is no deadlock. SQLite has no row locks.
 #[tokio::test]
 async fn a_group_does_not_deadlock_with_another_transaction() {
     let app = TestApp::start(Engine::Postgres).await;

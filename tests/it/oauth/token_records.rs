@@ -107,7 +107,7 @@ async fn the_record_threshold_is_a_setting(engine: Engine) {
         recorded += i64::from(is_recorded);
         assert_eq!(app.database.number("SELECT COUNT(*) FROM access_tokens").await, recorded, "{seconds}");
     }
-    // The lifetime of the token counts, not the `token_expiry` of the client.
+    // The lifetime of the token counts, not the `token_expiry`: this client expires ten minutes after `START`.
     let more = json!({
         "products": ["gst"], "token_expiry": {"mode": "never"}, "active_tokens": "many",
         "expires_at": "2026-09-21T14:23:20Z",

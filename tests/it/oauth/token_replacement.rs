@@ -180,6 +180,7 @@ async fn switching_to_replace_revokes_and_switching_back_does_not(engine: Engine
         reply.json().await.unwrap()
     };
     let changed = change("replace").await;
+    // Both tokens are revoked, but only the administrator's token is recorded and counted.
     assert_eq!((&changed["generation"], &changed["revoked_tokens"]), (&json!(2), &json!(1)));
     assert!(!lives(&app, &client, &stateless).await);
     let text = generated["access_token"].as_str().unwrap();

@@ -343,7 +343,7 @@ async fn t20_malformed_forms_are_refused(engine: Engine) {
         invalid_request(&reply);
         assert!(reply.text().contains("the form ends with a line end"), "{reply:?}");
     }
-    // Such bytes in credentials get an error of the client (4xx), not of the server.
+    // Control characters in credentials get a 4xx error, not a server error.
     let in_secret = format!("{GRANT}&client_id={}&client_secret=%00", client.client_id);
     invalid_request(&Reply::to(post(&app, in_secret)).await);
     let control = format!("{GRANT}&client_id=%01%7F%0D%0A&client_secret={}", client.client_secret);

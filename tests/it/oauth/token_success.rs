@@ -32,7 +32,7 @@ async fn t01_a_token_is_issued_by_basic(engine: Engine) {
     let token = issued(&reply_as(&app, &client, GRANT).await);
     assert_eq!(token.reply["expires_in"], 3600);
     assert_eq!(token.reply.get("refresh_token"), None);
-    // At least 128 bits long, and only visible ASCII characters.
+    // A JWT has more than 100 characters, and only visible ASCII characters.
     assert!(token.text.len() > 100 && token.text.bytes().all(|b| b.is_ascii_graphic()));
     app.stop().await;
 }

@@ -333,6 +333,7 @@ async fn entries_past_their_time_are_deleted_and_their_hashes_stay(engine: Engin
     let reader: &Reader = &admin();
     let [old, new] = [0, log.entries - 1].map(|seq| services.ledger.audit_proof(reader, None, seq));
     let (old, new) = (old.await.unwrap(), new.await.unwrap());
+    // A proof has the entry in its `extra` line, unless the entry was deleted.
     assert!(!old.contains("\nextra ") && old.contains("\nindex 0\n"), "{old}");
     let entry = new.lines().nth(1).unwrap().strip_prefix("extra ").unwrap();
     let entry: Value = serde_json::from_slice(&STANDARD.decode(entry).unwrap()).unwrap();

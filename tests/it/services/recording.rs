@@ -102,9 +102,10 @@ async fn a_stop_records_tokens_that_wait_behind_others_of_their_client() {
     session.execute(&format!("SELECT 1 FROM api_clients WHERE client_id = '{client_id}' FOR UPDATE")).await;
     let (first, second) = (issue(&one, &of_busy), issue(&one, &of_busy));
     let stop = async {
-        // The first token is recorded apart from its group, and waits for the row of its client.
+        // The row of its client is locked, so the first token is left out of its group. It is recorded separately, and waits.
         place.database.someone_waits().await;
-        // This token comes after the second one, so its group is written after that one was set aside.
+        // This token is queued after the second one. When it is recorded, the second has been left out too, and waits for the
+        // first.
         issue(&one, &of_free).await;
         one.tokens.stop_recording_in_groups();
         // The recording task notices that no more tokens can arrive.

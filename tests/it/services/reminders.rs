@@ -128,8 +128,7 @@ async fn each_reminder_of_a_year_is_sent_once(engine: Engine) {
         (erp.client_id.clone(), 30, 270),
         (erp.client_id.clone(), 7, 293),
         (erp.client_id.clone(), 1, 299),
-        // The administrator generated the token `long`; the client requested `short`. The first secret of the client never
-        // ends.
+        // The token `short` ends on day 2, so it has only the reminder at one day. The first secret of the client never ends.
         ("long".to_owned(), 30, 170),
         ("long".to_owned(), 7, 193),
         ("long".to_owned(), 1, 199),
@@ -230,6 +229,7 @@ async fn an_end_that_is_moved_has_its_own_reminders(engine: Engine) {
     for number in 0..130 {
         until(&place, &services, day(number) + 1).await;
         services.reminders.remind().await.unwrap();
+        // On day 45 the end of the client is moved from day 50 to day 120, before its reminder at one day.
         if number == 45 {
             let later =
                 ClientChange { expires_at: Member::Value(to_rfc3339(day(120))), ..ClientChange::default() };

@@ -48,6 +48,7 @@ async fn expiry_is_checked_at_use(engine: Engine) {
     place.clock.advance_millis(1);
     let rotated = NewSecret { expire_others_after_seconds: Some(60), ..NewSecret::default() };
     let new = services.clients.add_secret(&admin(), id, &rotated, None).await.unwrap().secret;
+    // Oldest first: `old`, `ending`, `new`.
     let ends = services.clients.client(&admin(), id).await.unwrap().secrets;
     let ends: Vec<Option<i64>> = ends.into_iter().map(|secret| secret.expires_at).collect();
     assert_eq!(ends, [Some(START + 60), Some(START + 10), None], "a secret that ends sooner keeps its end");

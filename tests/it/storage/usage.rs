@@ -292,6 +292,7 @@ async fn counts_of_earlier_versions_are_taken_over(engine: Engine) {
         session.execute(statement).await;
     }
     assert_eq!(issued_by_day(&storage).await, [9, 3]);
+    // Only `TODAY - 9 * DAY` is before this time. None of its hours is left, so its count is kept.
     assert_eq!(session.number("SELECT times FROM client_usage_days WHERE day < 1789900000").await, 50);
     assert_eq!(session.number("SELECT COUNT(*) FROM client_usage_days").await, 2);
     while storage.fold_usage(TODAY + 9 * DAY, 2).await.unwrap() > 0 {}

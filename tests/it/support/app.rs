@@ -33,8 +33,8 @@ pub(crate) struct Credentials {
     pub(crate) client_secret: String,
 }
 
-/// The app, served until this value is dropped or [`TestApp::stop`] is called. The drop fails the test if the app sent a reply
-/// that `openapi.yaml` does not name for that path and method.
+/// The app, served until this value is dropped or stopped. The drop fails the test if the app sent a reply that `openapi.yaml`
+/// does not name for that path and method.
 pub(crate) struct TestApp {
     pub(crate) base: String,
     pub(crate) clock: Arc<ManualClock>,

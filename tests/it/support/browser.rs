@@ -103,7 +103,7 @@ impl<'a> Browser<'a> {
         self.follow(page).await
     }
 
-    /// Sends a form with these headers instead of those that a browser sends.
+    /// Sends a form with these headers in place of `Origin` and `Sec-Fetch-Site`.
     pub(crate) async fn send_with(&self, form: &HtmlForm, headers: &[(&str, &str)]) -> Page {
         self.request(Method::POST, &form.action, Some(&form.fields), headers).await
     }

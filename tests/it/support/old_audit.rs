@@ -3,8 +3,8 @@
 use super::Session;
 
 impl Session {
-    /// Removes the audit tree, so that its events have neither a number nor an entry, and adds `more` events that are older
-    /// than all others.
+    /// Removes the audit tree, so that its events have neither a number nor an entry, and replaces their `detail`. Adds `more`
+    /// events that are older than all others: their ids begin with `0-`, which sorts before all other ids.
     pub(crate) async fn forget_audit_tree(&mut self, more: usize) {
         self.execute(
             "UPDATE audit_events SET log = NULL, seq = NULL, leaf = NULL, entry = NULL, detail = '{\"old\":true}';

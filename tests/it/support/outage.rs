@@ -1,4 +1,4 @@
-//! A database that refuses all statements for a while, or does not answer.
+//! A database that fails for a while, or does not answer.
 
 use super::TestDatabase;
 use super::database::Kept;
@@ -14,7 +14,7 @@ impl Drop for Frozen<'_> {
 }
 
 impl TestDatabase {
-    /// From now on no statement succeeds on any connection. PostgreSQL ends all connections and accepts no new ones.
+    /// From now on every statement that uses a table fails. PostgreSQL ends all connections and accepts no new ones.
     /// A SQLite file cannot be taken from a process that has it open, so its tables are renamed instead.
     pub(crate) async fn go_away(&self) {
         match &self.kept {

@@ -1,6 +1,6 @@
 //! Random numbers from a seed, which is printed so that a failed run can be repeated.
 
-/// Numbers that follow from a seed (xorshift).
+/// Numbers that follow from a seed, by xorshift. The seed must not be 0, from which only zeros follow.
 pub(crate) struct Random {
     /// The seed that repeats the numbers.
     pub(crate) seed: u64,

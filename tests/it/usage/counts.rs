@@ -76,6 +76,7 @@ async fn days_without_a_request_are_listed_too(engine: Engine) {
         let day = |day: &Value| (day["day"].as_str().unwrap().to_owned(), day["issued"].as_i64().unwrap());
         body["items"].as_array().unwrap().iter().map(day).collect()
     };
+    // Without a period, the last 30 days are listed.
     let all = days(&usage(&admin, &erp).await);
     assert_eq!(all.len(), 30);
     assert_eq!(all[0], ("2026-08-26".to_owned(), 0));
@@ -87,7 +88,7 @@ async fn days_without_a_request_are_listed_too(engine: Engine) {
         ("since=2026-09-22T00:00:00%2B05:30", "2026-09-21", 4),
         ("until=2026-09-21T00:00:00Z", "2026-08-23", 30),
         ("since=2026-09-24T00:00:00Z&until=2099-01-01T00:00:00Z", "2026-09-24", 1),
-        // Days whose counts are no longer kept are not listed.
+        // Counts are kept for 400 days. Earlier days are not listed.
         ("since=1970-01-01T00:00:00Z", "2025-08-20", 401),
     ] {
         let found = days(&read(&admin, &format!("{path}?{query}")).await);
@@ -233,6 +234,7 @@ async fn counts_are_deleted_after_their_time_and_with_the_client(engine: Engine)
             "{passed}"
         );
     }
+    // Failures are limited by their number, not by their age.
     assert_eq!(rows("failures").await, 1);
     app.stop().await;
 }
@@ -280,6 +282,7 @@ async fn clients_of_another_workspace_are_not_found(engine: Engine) {
     assert_eq!((all.len(), all[&erp.client_id], all[&own.client_id]), (2, 1, 1));
     let seen = services.usage.refusals_in_24_hours(&reader.unwrap(), &ids).await.unwrap();
     assert_eq!((seen.len(), seen[&own.client_id]), (1, 1));
+    // Refusals are counted by the hour, so one counts for up to 25 hours.
     pass(&app, 26 * 3_600).await;
     assert!(services.usage.refusals_in_24_hours(&platform, &ids).await.unwrap().is_empty());
     app.stop().await;

@@ -85,7 +85,7 @@ async fn networks_are_those_of_the_last_uses(engine: Engine) {
         {"network": "203.0.113.0/24", "last_seen_at": "2026-09-21T14:13:40Z"},
     ]);
     assert_eq!(usage(&admin, &erp).await["seen_from"], expected);
-    // The first network is used again, after its earlier use was stored.
+    // Reading stored these uses. Now the first network is used again.
     assert_eq!(Reply::to(from(&app, &erp, "203.0.113.9")).await.status, 200);
     let seen = usage(&admin, &erp).await;
     assert_eq!(

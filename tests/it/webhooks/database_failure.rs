@@ -13,6 +13,7 @@ async fn an_accepted_delivery_is_not_sent_again(engine: Engine) {
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;
     let hook = webhook(&admin, "acme", &receiver, json!({})).await;
+    // The first attempt fails. A later success then updates the webhook, to clear `failing_since`.
     worker(&app).run_once().await.unwrap();
     let failing = "SELECT COUNT(*) FROM webhooks WHERE failing_since IS NOT NULL";
     assert_eq!(app.database.number(failing).await, 1);

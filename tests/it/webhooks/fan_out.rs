@@ -90,6 +90,7 @@ async fn a_long_event_is_shortened(engine: Engine) {
     admin.workspace("acme", json!({})).await;
     let receiver = Receiver::start(Reply::status(200));
     webhook(&admin, "acme", &receiver, json!({"events": ["client.*"]})).await;
+    // 24,000 bytes, more than the 20,000 that the body of an event may have.
     let metadata = |fill: &str| -> Value {
         let pairs = (0..16).map(|n| (format!("key-{n}"), json!(fill.repeat(500))));
         Value::Object(pairs.collect())

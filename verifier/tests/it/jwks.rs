@@ -10,7 +10,8 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An issuer, a clock, and a verifier that uses a key set for at most 1000 s and fetches no status list.
+/// An issuer, a clock, and a verifier that uses a key set for at most 1000 s and fetches no status list. The usual
+/// answers of the issuer have no `max-age`, so a set is due after the default of 300 s.
 fn set_up() -> (FakeIssuer, TestClock, Arc<Verifier>) {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).max_stale_seconds(1000).check_status(false).build().unwrap();

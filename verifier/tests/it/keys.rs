@@ -8,6 +8,7 @@ fn set_of(jwks: &[Value]) -> Result<KeySet, KeySetError> {
     KeySet::parse(json!({"keys": jwks}).to_string().as_bytes())
 }
 
+/// Each refused key has a source: the point of docs/conformance.md, or the RFC, that requires the refusal.
 #[test]
 fn only_public_signature_keys_bound_to_an_algorithm_are_used() {
     let checks = Verifier::builder(ISSUER, AUDIENCE).checks().unwrap();

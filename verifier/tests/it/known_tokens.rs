@@ -10,6 +10,7 @@ use mintmark_verifier::{AccessTokenClaims, Verifier, VerifyError};
 use serde_json::json;
 use std::sync::Arc;
 
+/// The key set is due after 300 s, and a status list can be used for 60 s.
 fn set_up() -> (FakeIssuer, TestClock, Verifier) {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).allow_never_expiring(true).build().unwrap();

@@ -45,7 +45,7 @@ impl Keys {
         Ok(Self(set.keys.into_iter().filter_map(read_key).collect()))
     }
 
-    /// Fails unless the key that `kid` names made `signature` over `signed`. Without a `kid`, exactly one key may fit the
+    /// Fails unless the key that `kid` names made `signature` over `signed`. Without a `kid`, exactly one key must fit the
     /// algorithm (OpenID Connect Core 1.0 §10.1).
     pub(super) fn verify(
         &self,

@@ -18,7 +18,7 @@ use crate::outbound::{Outbound, Request};
 const KEPT_SECONDS: i64 = 3600;
 /// If it cannot be read again, the older copy is used until it has this age, in seconds.
 const STALE_MAX: i64 = 86_400;
-/// If a token has an unknown key, the keys are read again, but not within this many seconds of the last time.
+/// If a token has an unknown key, the keys are read again, unless they were last read within this many seconds.
 const PAUSE_SECONDS: i64 = 60;
 /// After a failure, the provider is not asked again for this many seconds.
 const FAILED_SECONDS: i64 = 5;
@@ -87,8 +87,8 @@ impl Providers {
         self.read(provider, &mut kept, now).await
     }
 
-    /// Exchanges a code for an ID token and verifies the token. If its key is unknown, the keys are read again, at most once a
-    /// minute.
+    /// Exchanges a code for an ID token and verifies the token. If its key is unknown, the keys are read again, unless they
+    /// were read within the last minute.
     pub(super) async fn id_token(
         &self,
         provider: &Provider,

@@ -7,7 +7,7 @@ use ring::signature::{
 use super::cbor::Cbor;
 use super::refused::Refused;
 
-/// The algorithms that are asked for, the preferred one first, by their COSE numbers.
+/// The algorithms that a registration asks for, the preferred one first, by their COSE numbers.
 pub(super) const ALGORITHMS: [i64; 3] = [EDDSA, ES256, RS256];
 
 const ES256: i64 = -7;

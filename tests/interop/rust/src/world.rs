@@ -10,13 +10,13 @@ use serde_json::Value;
 /// What run.py says about the services that it started.
 #[derive(Debug, Deserialize)]
 pub struct World {
-    /// Name of a kind of token, such as `ES256 far` → the client that gets it.
+    /// Cell of matrix.py, such as `ES256 far` → its client.
     pub cells: BTreeMap<String, Cell>,
     /// Library → cell → verdict.
     expected: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A client, and the kind of its tokens (see matrix.py).
+/// The client of a cell of matrix.py: `alg` and `kind` are those of its tokens.
 #[derive(Debug, Deserialize)]
 pub struct Cell {
     pub client_id: String,

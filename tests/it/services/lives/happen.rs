@@ -190,8 +190,8 @@ impl World {
         keys
     }
 
-    /// Creates a key. This must be refused if the class has a pending key that does not become active now, or if the service
-    /// itself creates one now because the active key is old.
+    /// Creates a key. This must be refused if the class has a pending key that does not become active now, or, for
+    /// expiring tokens, if the service itself creates one now because the active key is old.
     async fn rotate(&mut self, class: UseFor) {
         let (keys, now) = (self.keys().await, self.now());
         let of = |phase| keys.iter().find(|key| key.use_for == class && key.phase == phase);

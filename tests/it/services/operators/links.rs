@@ -24,6 +24,7 @@ async fn a_link_may_be_opened_often_and_used_once(engine: Engine) {
     let (link, operators) = (&created.setup_link, &services.operators);
     assert!(link.url().starts_with("http://127.0.0.1:1/console/setup/"), "{}", link.url());
     let carried = token(link.url());
+    // 256 bits as base64url.
     assert_eq!(carried.len(), 43);
     assert!(!format!("{created:?}").contains(carried));
     for _ in 0..2 {

@@ -130,6 +130,7 @@ async fn failures_are_slowed_and_a_known_network_is_not_locked_out(engine: Engin
     let attempt = async |email: &str, password: &str, from: &str| {
         operators.check_password(email, password, &super::from(from)).await.unwrap()
     };
+    // Ten attempts for an address from one network are checked at once, then ten a minute.
     for (email, network) in [("a@acme.example", "198.51.100"), ("nobody@acme.example", "198.51.100")] {
         for number in 1..=10 {
             let refused = attempt(email, "wrong wrong wrong", &format!("{network}.{number}")).await;

@@ -28,7 +28,7 @@ async fn a_session_ends_when_it_is_not_used(engine: Engine) {
     let new = signed_in(&services, "a@acme.example", acme_admin(), 1).await;
     assert!(!format!("{new:?}").contains(new.cookie.as_str()));
     assert_eq!(new.cookie.len(), 43);
-    // A use is stored if the use stored before is at least a minute old.
+    // A session ends 1,800 s after its last stored use. A use is stored if the one stored before is at least a minute old.
     for (seconds, stored) in [(59, 0), (1, 60), (1_799, 1_859)] {
         place.clock.advance(seconds);
         let session = operators.session(&new.cookie).await.unwrap().unwrap();
@@ -174,6 +174,7 @@ async fn sessions_links_and_states_that_have_ended_are_deleted(engine: Engine) {
     let new = signed_in(&services, "a@acme.example", acme_admin(), 1).await;
     let _state = services.operators.new_state("oidc", b"nonce", 60).await.unwrap();
     created(&services, "b@acme.example", acme_admin()).await;
+    // The setup link of `b` lasts longest: a day.
     place.clock.advance(86_400);
     services.clean_up().await.unwrap();
     let (storage, now) = (place.storage().await, services.clock().now());

@@ -317,7 +317,7 @@ async fn pages_by_label_end_and_last_use_are_read_from_an_index_without_sorting(
                 !plan.contains("TEMP B-TREE") && !plan.contains("Sort"),
                 "the engine sorts the rows: {what}"
             );
-            // Labels that do not pass the filter are skipped without reading their clients.
+            // PostgreSQL skips labels that do not pass the filter without reading their clients.
             let alone = format!("Index Only Scan {}using {index}", if descending { "Backward " } else { "" });
             let searched = engine == Engine::Postgres && filter.label.is_some();
             assert!(!searched || plan.contains(&alone), "{what}");

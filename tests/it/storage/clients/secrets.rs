@@ -27,6 +27,7 @@ async fn secrets_that_expire_soon_are_counted(engine: Engine) {
     for (id, expires_at) in [("e1", Some(NOW)), ("e2", Some(NOW + 1)), ("e3", Some(NOW + 9)), ("e4", None)] {
         change!(storage, tx => tx.insert_secret(&ClientSecret { expires_at, ..secret(id, "cl_1") }));
     }
+    // How many expire after the first time: by the second time, and by the third.
     assert_eq!(storage.secrets_expiring(NOW, NOW + 5, NOW + 9).await.unwrap(), (1, 2));
     assert_eq!(storage.secrets_expiring(NOW + 9, NOW + 10, NOW + 11).await.unwrap(), (0, 0));
 }

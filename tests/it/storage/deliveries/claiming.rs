@@ -143,6 +143,7 @@ async fn a_setup_link_is_kept_only_while_its_mail_waits(engine: Engine) {
     claim(&storage, NOW, "one").await.unwrap();
     let other = NewDelivery { about_id: "o2".to_owned(), ..link("d5") };
     queue(&storage, &[link("d3"), other, webhook("d6", "a:443")]).await;
+    // `d4` is being sent, and `d3` waits. Both are deleted.
     change!(storage, tx => tx.drop_setup_link_mails("o1"));
     let bodies =
         "SELECT delivery_id || ' ' || (body = 'sealed') || ' ' || (body = '{}') FROM deliveries ORDER BY 1";

@@ -74,7 +74,7 @@ async fn garbage_after_a_complete_header_is_damage() {
 async fn garbage_in_the_tables_is_damage() {
     let database = closed_database().await;
     let mut bytes = fs::read(database.file()).unwrap();
-    // The header says how long a page is: two bytes from the 16th on.
+    // The header says how long a page is: two bytes at offset 16.
     let page = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
     let schema = bytes[..page].to_vec();
     let rest = garbage(bytes.len() - page);

@@ -157,7 +157,7 @@ async fn a_change_waits_for_an_earlier_change_of_the_same_row(engine: Engine) {
     }
 }
 
-/// A cancelled request drops its transaction while it waits for the database.
+/// A cancelled request drops its transaction while it waits for the database. On SQLite, one connection makes all writes.
 #[tokio::test]
 async fn a_dropped_transaction_does_not_block_the_next_writer() {
     let database = TestDatabase::new(Engine::Sqlite);

@@ -30,7 +30,7 @@ async fn a_failed_write_is_counted_and_reported_until_a_write_succeeds(engine: E
     database.execute("ALTER TABLE service_state RENAME TO service_state_away").await;
     storage.beat(None).await.unwrap_err();
     assert_eq!((storage.writes().failed(), storage.writes().last_failed()), (1, true));
-    // A transaction that only reads does not show that writing works again.
+    // A commit without a write does not show that writing works again.
     storage.begin().await.unwrap().commit().await.unwrap();
     assert!(storage.writes().last_failed());
     database.execute("ALTER TABLE service_state_away RENAME TO service_state").await;

@@ -105,6 +105,7 @@ async fn only_replies_of_the_console_are_erased_by_time(engine: Engine) {
     for kept in [shown("/a"), StoredReply { expires_at: NOW + 11, ..shown("/b") }, reply("/c")] {
         assert!(change!(storage, tx => tx.save_reply(&kept, NOW)));
     }
+    // At `NOW + 5`, erases those that expire by `NOW + 10`.
     assert_eq!(storage.erase_shown_replies(NOW + 10, NOW + 5).await.unwrap(), 1);
     assert_eq!(storage.erase_shown_replies(NOW + 10, NOW + 6).await.unwrap(), 0);
     let found = async |method: &str, path: &str| {

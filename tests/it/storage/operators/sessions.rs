@@ -47,6 +47,7 @@ async fn a_session_is_stored_with_all_members_and_ends_by_time(engine: Engine) {
 async fn the_last_use_is_not_written_at_each_use(engine: Engine) {
     let (_database, storage) = staffed(engine).await;
     change!(storage, tx => tx.insert_session(&session(1)));
+    // A use is written only if the last one, at `NOW + 1`, is before the time in the third argument.
     assert!(!storage.touch_session(&[1; 32], NOW + 30, NOW + 1).await.unwrap());
     assert!(storage.touch_session(&[1; 32], NOW + 70, NOW + 11).await.unwrap());
     assert!(!storage.touch_session(&[9; 32], NOW + 70, NOW + 11).await.unwrap());

@@ -123,7 +123,7 @@ async fn a_token_is_renewed_by_a_later_one_of_the_same_scope(engine: Engine) {
     ] {
         change!(storage, tx => tx.insert_recorded_token(&token));
     }
-    // `by hand` does not count as renewed by `second`: an administrator has to generate its successor and give it to the ERP.
+    // `by hand` does not count as renewed by `second`: only an administrator can replace it.
     let (tokens, _) = change!(storage, tx => tx.ending(EndingKind::Token, &End::after(NOW), NOW + 9, 9));
     let renewed: Vec<_> = tokens.iter().map(|token| (token.end.id.as_str(), token.is_renewed)).collect();
     assert_eq!(renewed, [("by hand", false), ("first", true), ("other scope", false), ("second", false)]);

@@ -344,7 +344,7 @@ async fn a_group_of_tokens_is_recorded_unchanged(engine: Engine) {
     }
 }
 
-/// Whether all three tokens of [`group_of`] are recorded.
+/// Whether all three tokens of [`group_of`] are recorded. They are rolled back afterwards.
 async fn group_is_recorded(storage: &Storage, ending: Ending) -> bool {
     let mut tx = storage.begin().await.unwrap();
     let group = group_of(ending);

@@ -96,7 +96,7 @@ async fn two_processes_lease_different_slots(engine: Engine) {
     let slots: Vec<Slot> = join_all(turns).await.into_iter().flatten().collect();
     assert_eq!(slots.len(), 24 * 7);
     assert_eq!(slots.iter().collect::<HashSet<_>>().len(), slots.len());
-    // The first two leases found no list, but only one of them opened a list.
+    // There was no list at first, and only one of the processes opened one.
     assert_eq!(storage.status_lists().await.unwrap(), [1]);
 }
 
