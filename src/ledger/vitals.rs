@@ -16,7 +16,7 @@ pub const BEAT_MILLIS: u64 = 5_000;
 /// change.
 const WAIT_MAX_MILLIS: i64 = 15_000;
 /// How old the last instant ([`super::clocks`]) may be, in milliseconds, before a heartbeat is committed only to write it
-/// again.
+/// again; also how old what was counted for the metrics may be.
 const INSTANT_MILLIS: i64 = 60_000;
 /// A day in seconds.
 const DAY: i64 = 86_400;
@@ -33,6 +33,8 @@ pub(super) struct Vitals {
     committed: AtomicU64,
     /// When the last instant was written, in monotonic milliseconds.
     instant_kept_at: AtomicI64,
+    /// When what the metrics show was counted last, in monotonic milliseconds.
+    counted_at: AtomicI64,
     /// How many secrets expire within a week and within thirty days.
     secrets_expiring: (AtomicI64, AtomicI64),
     /// When the database was last backed up, in Unix seconds; 0 if that is not known.
@@ -48,6 +50,7 @@ impl Vitals {
             waiting_since: AtomicI64::new(NOT),
             committed: AtomicU64::new(0),
             instant_kept_at: AtomicI64::new(clock.monotonic_millis() - INSTANT_MILLIS),
+            counted_at: AtomicI64::new(clock.monotonic_millis() - INSTANT_MILLIS),
             secrets_expiring: (AtomicI64::new(0), AtomicI64::new(0)),
             last_backup: AtomicI64::new(0),
             backlogs: Channel::ALL.map(|_| (AtomicI64::new(NOT), AtomicI64::new(0))),
@@ -81,8 +84,9 @@ impl Ledger {
         let committed = storage.writes().committed();
         let is_quiet = committed == self.vitals.committed.load(Ordering::Acquire);
         let instant_is_old = began - self.vitals.instant_kept_at.load(Ordering::Acquire) >= INSTANT_MILLIS;
-        if instant_is_old {
+        if began - self.vitals.counted_at.load(Ordering::Acquire) >= INSTANT_MILLIS {
             self.count_for_metrics().await?;
+            self.vitals.counted_at.store(began, Ordering::Release);
         }
         if is_quiet || instant_is_old || storage.writes().last_failed() {
             let instant = self.instant_to_keep();
