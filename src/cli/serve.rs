@@ -199,6 +199,8 @@ impl Signals {
         };
         tokio::pin!(serving);
         let (ending, outcome) = tokio::select! {
+            // A signal that is pending already is answered once the server has started.
+            biased;
             ended = &mut serving => return Ok(ended?),
             outcome = task_ended => (Ending::AtOnce, outcome),
             asked = self.stop(&app) => {

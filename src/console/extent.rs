@@ -121,8 +121,8 @@ impl SignedIn {
         Ok(Choices { listed: found.into_iter().map(choice).collect(), has_more })
     }
 
-    /// The workspaces that the operator may choose on a page that always shows everything to a platform administrator, who then
-    /// has nothing to choose.
+    /// The workspaces that the operator may choose on a page without a choice for platform administrators: it shows them
+    /// everything, unless its address names a workspace.
     ///
     /// # Errors
     /// 503 if the database cannot be reached.

@@ -30,7 +30,7 @@ pub(super) fn all(values: &Values<'_>, kind: &str) -> Vec<Guide> {
         oracle_cloud(values),
         oracle_database(values),
         power_query(values),
-        tally(values),
+        tally(),
         curl(values),
         postman(values),
     ];
@@ -111,17 +111,14 @@ fn power_query(values: &Values<'_>) -> Guide {
     }
 }
 
-fn tally(values: &Values<'_>) -> Guide {
+fn tally() -> Guide {
     Guide {
-        fields: vec![
-            ("Token", "the access token that you generate here".to_owned()),
-            ("Address for tokens", values.token_url.to_owned()),
-        ],
+        fields: vec![("Token", "the access token that you generate here".to_owned())],
         note: "Tally keeps what is pasted. When the token is to change, generate a new one here, paste it, then revoke the old one.",
         ..guide(
             "tally",
             "Tally",
-            "Tally does not ask for tokens by itself. Choose Generate Access Token, and paste the token into the field of the add-on:",
+            "Tally does not ask for tokens by itself. Choose Generate Access Token, and paste the token into the add-on that connects Tally:",
         )
     }
 }

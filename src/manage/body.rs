@@ -16,7 +16,7 @@ use crate::http::{body, json};
 
 /// The largest body, in bytes.
 const LIMIT: usize = 256 * 1024;
-/// How long a body may take to arrive if there is no setting.
+/// How long a body may take to arrive if the app has no `Settings`, as in unit tests.
 const TIME: Duration = Duration::from_secs(10);
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -47,8 +47,11 @@ pub(crate) async fn read(
     // Checked before the media type, since the client applied the encoding last (RFC 9110 §8.4).
     body::must_be_plain(headers).map_err(|error| refused(request.method(), error, TIME))?;
     if has_content_type && !has_type(headers, media_types) || !has_content_type && !optional {
-        let wanted = if request.method() == Method::PATCH { ACCEPT_PATCH } else { JSON };
-        return Err(unsupported(request.method(), format!("Send Content-Type: {wanted} in UTF-8")));
+        let wanted = match *request.method() {
+            Method::PATCH => "application/merge-patch+json or application/json",
+            _ => JSON,
+        };
+        return Err(unsupported(request.method(), format!("Send Content-Type: {wanted}, in UTF-8")));
     }
     let time = request.app_data::<Data<Settings>>().map_or(TIME, |settings| settings.server.request_timeout);
     let bytes = body::read(headers, pending, LIMIT, time).await;

@@ -51,8 +51,8 @@
 //!
 //! # When the issuer is asked
 //! For keys: at the first token, at the key set's `max-age`, and for a token with an unknown `kid`. There is one fetch at
-//! a time, and at most one in [`min_refetch_seconds`](VerifierBuilder::min_refetch_seconds), or in a second while there is
-//! no usable set. The new set replaces the last one as a whole, so a key that the issuer withdrew is gone by then. While the
+//! a time, and at most one every [`min_refetch_seconds`](VerifierBuilder::min_refetch_seconds), or one every second while
+//! there is no usable set. The new set replaces the last one as a whole, so a key that the issuer withdrew is gone. While the
 //! issuer is unreachable the last set is used until it is [`max_stale_seconds`](VerifierBuilder::max_stale_seconds) old.
 //! After that no token is accepted, and the answer is 503.
 //!
@@ -64,14 +64,15 @@
 //! list is requested at most once a second, and an unreachable issuer once a second for all lists. Lists are accepted
 //! only from `<issuer>/oauth2/status-lists/`, signed by a key that the issuer publishes.
 //!
-//! Otherwise `verify` makes no request and takes no lock. With a timer that calls [`Verifier::refresh`] every 15 seconds
-//! (for a `ttl` of 60), a request of your service waits for the issuer only if its token has a `kid` or a status list that is
-//! not cached yet. [`Verifier::verify`] needs a tokio runtime with its timer enabled.
+//! Otherwise `verify` makes no request and takes no lock. [`Verifier::refresh`] fetches the keys, and the status lists that a
+//! token referred to in the last hour. With a timer that calls it every 15 seconds (for a `ttl` of 60), a request of your
+//! service waits for the issuer only if its token has a `kid` or a status list that is not cached yet, or that no token has
+//! referred to for an hour. [`Verifier::verify`] needs a tokio runtime with its timer enabled.
 //!
 //! # Parts
 //! [`Verifier`] does all of this. [`Checks`] with a [`KeySet`] checks everything but the status, without network and
 //! clock; [`Checks::any_audience`] is for the issuer itself. [`Slots`] decodes a status list. [`claims`] has the types
-//! of the claims, which the issuer signs. [`provider`] makes the `jsonwebtoken` crate verify with ring. The feature
+//! of the claims, which the issuer uses too. [`provider`] makes the `jsonwebtoken` crate verify with ring. The feature
 //! `actix` adds an extractor for actix-web, and `fetch` (on by default) the HTTP client; without it you implement
 //! [`Fetch`].
 

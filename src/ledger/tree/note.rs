@@ -75,7 +75,8 @@ impl Checkpoint {
     /// # Errors
     /// [`NoteError::Malformed`].
     pub fn read(note: &str) -> Result<Self, NoteError> {
-        let (text, signed) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
+        // An editor may have added line ends.
+        let (text, signed) = note.trim_end_matches('\n').rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
         let mut lines = text.lines();
         let mut line = || lines.next().filter(|line| !line.is_empty()).ok_or(NoteError::Malformed);
         let (origin, size, root) = (line()?.to_owned(), line()?, line()?);
@@ -85,12 +86,13 @@ impl Checkpoint {
             let (name, signature) = line.strip_prefix("— ")?.split_once(' ')?;
             Some((name.to_owned(), STANDARD.decode(signature).ok()?))
         });
+        let signatures = signatures.collect::<Option<Vec<_>>>().filter(|signatures| !signatures.is_empty());
         Ok(Self {
             origin,
             size: size.parse().ok().filter(|_| is_number).ok_or(NoteError::Malformed)?,
             root: root.ok_or(NoteError::Malformed)?,
             text: format!("{text}\n"),
-            signatures: signatures.collect::<Option<Vec<_>>>().ok_or(NoteError::Malformed)?,
+            signatures: signatures.ok_or(NoteError::Malformed)?,
         })
     }
 

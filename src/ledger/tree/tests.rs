@@ -193,6 +193,7 @@ fn a_checkpoint_is_a_signed_note_and_a_changed_or_malformed_one_is_refused() {
     let read = Checkpoint::read(&note).unwrap();
     assert_eq!((read.origin.as_str(), read.size, read.root), ("tokens.example.com/audit", 3, [1; 32]));
     assert_eq!(read.must_be_signed_by(&key), Ok(()));
+    assert_eq!(Checkpoint::read(&format!("{note}\n")).as_ref(), Ok(&read), "an editor added a line end");
     let changed = Checkpoint::read(&note.replacen("\n3\n", "\n4\n", 1)).unwrap();
     assert_eq!(changed.must_be_signed_by(&key), Err(NoteError::Signature));
     let stranger = Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap();
@@ -205,6 +206,8 @@ fn a_checkpoint_is_a_signed_note_and_a_changed_or_malformed_one_is_refused() {
         &note.replacen("\n3\n", "\n-3\n", 1),
         // The root is one byte.
         "a\n1\nAA==\n\n— a AA==\n",
+        // It has no signature.
+        note.split_once('—').unwrap().0,
     ] {
         assert_eq!(Checkpoint::read(bad), Err(NoteError::Malformed), "{bad}");
     }

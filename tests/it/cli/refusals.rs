@@ -1,5 +1,5 @@
-//! The log lines about clients that cannot authenticate: one line for each wrong secret or text that is no secret, and at
-//! most one a second for secrets that are malformed or come after too many failures.
+//! The log lines about clients that cannot authenticate: one line for each failure up to the limit of failures. At most one a
+//! second for failures beyond it, and for secrets that were cut or mistyped, which have no limit.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ fn logged(log: &str, reason: &str, message: &str) -> (usize, u64) {
     clippy::disallowed_methods,
     reason = "the server limits its lines by its own clock, so the test measures how long it ran"
 )]
-async fn many_failed_authentications_write_few_log_lines() {
+async fn failed_authentications_beyond_the_limit_share_log_lines() {
     let place = Place::new(Engine::Sqlite);
     let serving = place.serve();
     let started = Instant::now();

@@ -179,7 +179,7 @@ fn the_limit_of_open_files_is_raised_or_reported() {
     let mut running = place.serve_within("-Sn 300");
     running.stderr.wait_for("\"message\":\"serving\"");
     running.stderr.wait_for("no API client may manage");
-    // The limit is raised when serving begins. The answer to SIGHUP shows that it has begun.
+    // The line `serving` is written just before the limit is raised. SIGHUP is answered only after that.
     running.signal("HUP");
     running.stderr.wait_for("no TLS certificate");
     assert!(running.open_files() > 500, "{}", running.open_files());

@@ -244,7 +244,10 @@ async fn a_batch_that_revokes_too_many_tokens_is_refused(engine: Engine) {
         for dry_run in [true, false] {
             let refused = post(&admin, &batch(dry_run, patch.clone())).await;
             let detail = problem(&refused, 409, "conflict")["detail"].as_str().unwrap().to_owned();
-            assert!(detail.contains("more than 10000 tokens") && detail.contains("PATCH"), "{detail}");
+            assert!(
+                detail.contains("more than 10000 tokens") && detail.contains("in a separate request"),
+                "{detail}"
+            );
         }
     }
     assert_eq!(live().await, 30_001);

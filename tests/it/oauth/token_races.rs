@@ -109,23 +109,25 @@ async fn a_client_that_may_no_longer_get_tokens_gets_none(engine: Engine) {
 /// If only the generation has ended, the request is checked again with the client's current state.
 async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engine) {
     const NEXT: &str = "UPDATE api_clients SET generation = generation + 1";
+    /// `tokens.never_expires.expires_in`, for tokens that never expire.
+    const YEAR: i64 = 31_536_000;
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     admin.product("tax", json!({})).await;
     for (n, (change, products, expires_in)) in [
-        ("", json!(["gst"]), 31_536_000),
+        ("", json!(["gst"]), YEAR),
         // The token includes the product that the client has now.
         (
             ", version = version + 1 WHERE client_id = '{client}';
              UPDATE client_products SET product = 'tax'",
             json!(["tax"]),
-            31_536_000,
+            YEAR,
         ),
-        // This token could be stateless now. It is still recorded, because the last check of the client is made when the row is
-        // written.
+        // A token of 60 seconds needs no record. This one is recorded all the same, because the client is checked for the last time
+        // when the row is written.
         (", token_expiry_seconds = 60, active_tokens = 'many'", json!(["gst"]), 60),
         // The address of the request is compared with the new list.
-        (", allowed_ips = '127.0.0.0/8'", json!(["gst"]), 31_536_000),
+        (", allowed_ips = '127.0.0.0/8'", json!(["gst"]), YEAR),
     ]
     .into_iter()
     .enumerate()

@@ -1,4 +1,4 @@
-//! Proves that one of two concurrent transactions waits for the other, by asking the database instead of sleeping.
+//! Lets one of two concurrent transactions wait for the other, by asking the database instead of sleeping.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -19,11 +19,11 @@ const BUSY: &str = "5";
 const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
-/// Runs `later` until it has to wait for a transaction that is already open. Then runs `first`, which ends that transaction.
-/// Returns the result of `later`.
+/// Runs `later` while a transaction is open that it has to wait for, until [`TestDatabase::someone_waits`] returns. Then runs
+/// `first`, which ends that transaction. Returns the result of `later`.
 ///
 /// # Panics
-/// If `later` ends without waiting.
+/// If `later` ends while the transaction is open.
 pub(crate) async fn outcome_after<T>(
     database: &TestDatabase,
     later: impl Future<Output = T>,
@@ -58,13 +58,11 @@ pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
 }
 
 impl TestDatabase {
-    /// Returns when some work waits for an open transaction.
-    ///
-    /// PostgreSQL shows which connections wait. SQLite does not, but has one lock for all writers: while it refuses that lock
-    /// to a transaction of this function, all other transactions that need it wait too.
+    /// On PostgreSQL, returns when a connection waits for an open transaction. SQLite does not show who waits, but has one lock
+    /// for all writers: there this returns when a transaction holds that lock, so that no other can write before it ends.
     ///
     /// # Panics
-    /// If no work waits within [`WAIT_MAX`].
+    /// If that is not so within [`WAIT_MAX`].
     pub(crate) async fn someone_waits(&self) {
         let waiting = async {
             match self.engine() {

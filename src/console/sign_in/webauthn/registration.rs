@@ -97,29 +97,43 @@ impl Registration {
 }
 
 /// The member `authData` of an attestation object. `fmt` and `attStmt` must be there and are not checked: an attestation
-/// statement that was not requested neither adds trust nor harms. (A browser passes on one that an authenticator signed with
+/// statement that was not requested adds no trust and does no harm. (A browser passes on one that an authenticator signed with
 /// the new key itself.)
 fn authenticator_data_of(attestation: &[u8]) -> Result<&[u8], Refused> {
     let mut reader = Cbor::of(attestation);
-    let mut data = None;
-    let mut others = 0;
+    let (mut data, mut has_format, mut has_statement) = (None, false, false);
     for _ in 0..reader.map()? {
         match reader.text()? {
             "authData" if data.is_none() => data = Some(reader.bytes()?),
-            "fmt" => {
+            "fmt" if !has_format => {
                 reader.text()?;
-                others += 1;
+                has_format = true;
             }
-            "attStmt" => {
+            "attStmt" if !has_statement => {
                 reader.clone().map()?;
                 reader.skip()?;
-                others += 1;
+                has_statement = true;
             }
             _ => return Err(Refused::Cbor),
         }
     }
     match data {
-        Some(data) if others == 2 && reader.rest().is_empty() => Ok(data),
+        Some(data) if has_format && has_statement && reader.rest().is_empty() => Ok(data),
         _ => Err(Refused::Cbor),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attestation_object_has_each_of_its_three_members_once() {
+        let (fmt, statement, data) = (b"\x63fmt\x64none", b"\x67attStmt\xa0", b"\x68authData\x41\x07");
+        let object = |members: [&[u8]; 3]| [&b"\xa3"[..], &members.concat()].concat();
+        assert_eq!(authenticator_data_of(&object([fmt, statement, data])), Ok(&[7][..]));
+        for members in [[&fmt[..], fmt, data], [statement, statement, data], [fmt, data, data]] {
+            assert_eq!(authenticator_data_of(&object(members)), Err(Refused::Cbor));
+        }
     }
 }

@@ -354,5 +354,5 @@ async fn a_part_of_another_length_is_damage(engine: Engine) {
         .await;
     let outcome = storage.status_list(1).await;
     let Err(StorageError::Damaged(what)) = outcome else { panic!("{outcome:?}") };
-    assert!(what.contains("list 1, part 1"), "{what}");
+    assert!(what.contains("part 1 of list 1"), "{what}");
 }

@@ -102,7 +102,7 @@ async fn a_token_that_is_not_for_this_sign_in_is_refused(engine: Engine) {
         ("aud", json!("other"), "(aud)"),
         ("azp", json!("other"), "(azp)"),
         ("exp", json!(1), "(exp)"),
-        ("iat", json!(1), "(iat)"),
+        ("iat", json!(1), "(iat, nbf)"),
         ("sub", Value::Null, "a claim is missing"),
     ] {
         let page = come_back(&app, &browser, &provider, &json!({"groups": ADMIN, claim: value})).await;
