@@ -1,5 +1,5 @@
-//! Puts the services together, in the order in which they depend on each other. The [doors](crate), including the command line,
-//! use the storage only through the services.
+//! Puts the services together, in the order in which they depend on each other. The doors (`oauth`, `manage`,
+//! `console`, `cli`) use the storage only through the services.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::connection::{Left, PendingBody};
 
-/// Why a body was not read. Each [door](crate) has its own text for it.
+/// Why a body was not read. `oauth`, `manage` and `console` each have their own text for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyError {
     /// It has a `Content-Encoding` other than `identity`, which is not supported.

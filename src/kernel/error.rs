@@ -1,4 +1,5 @@
-//! Why a use case failed. Each [door](crate) has one place that maps it to what its users read.
+//! Why a use case failed. Each door (`oauth`, `manage`, `console`, `cli`) has one place that maps it to what its
+//! users read.
 
 use thiserror::Error;
 

@@ -1,7 +1,7 @@
 //! What every service shares: storage, clock, random numbers, subkeys and the policy from the settings; and the types that
-//! services and [doors](crate) have in common: the caller ([`Caller`]) and its permissions ([`Reader`], [`Manager`]), errors
-//! ([`Error`]) and their form for users ([`Problem`]), the expected version ([`Precondition`]), how JSON objects are read
-//! (`Fields`) and written (`to_json`), and the clock of rate limiters (`Ticks`).
+//! services and the doors (`oauth`, `manage`, `console`, `cli`) have in common: the caller ([`Caller`]) and its permissions
+//! ([`Reader`], [`Manager`]), errors ([`Error`]) and their form for users ([`Problem`]), the expected version
+//! ([`Precondition`]), how JSON objects are read (`Fields`) and written (`to_json`), and the clock of rate limiters (`Ticks`).
 
 mod access;
 mod error;

@@ -1,5 +1,5 @@
 //! Signing keys: created, imported, rotated and deleted ([`Signing`]), and held parsed for the requests that sign and
-//! verify ([`ring`]). For `issuance` and the [doors](crate).
+//! verify ([`ring`]). For `issuance` and the doors (`oauth`, `manage`, `console` and the command line).
 //!
 //! `create`, `delete`, `list`, `master_key` and `rotate` are the use cases. A change of signing keys is one transaction, for
 //! which all other work on keys waits. If a deleted key signed many tokens, `delete_in_steps` revokes them in further

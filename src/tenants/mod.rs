@@ -1,4 +1,5 @@
-//! Workspaces (the tenants) and products, and the first records of an empty database. For the [doors](crate).
+//! Workspaces (the tenants) and products, and the first records of an empty database. For the doors (`manage`,
+//! `console` and the command line).
 
 mod bootstrap;
 mod dto;

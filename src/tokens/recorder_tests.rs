@@ -54,9 +54,9 @@ async fn tokens_that_join_meanwhile_make_the_group_grow() {
     let _open = recorder.open();
     let first = join(&recorder);
     let ((), second) = tokio::join!(first.gather(), async { join(&recorder) });
-    assert_eq!(taken(&recorder), 0, "it may still grow while the first one is signed");
+    assert_eq!(taken(&recorder), 0, "the second one has joined meanwhile, so the group waits for it");
     let third = join(&recorder);
-    // The second one finds that nothing more has joined, and so the third one has nothing to wait for.
+    // Nobody joins while these two wait, so the group is complete.
     tokio::join!(second.gather(), third.gather());
     assert_eq!(taken(&recorder), 3);
 }
