@@ -4,7 +4,6 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use mintmark::operators::{Source, WayIn};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -255,16 +254,7 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
             let only =
                 json!({"email": "only@acme.example", "name": "Only", "roles": [{"role": "platform_admin"}]});
             let created = world.admin().create("/v1/operators", &only).await;
-            let (_, token) = created["setup_link"].as_str().unwrap().rsplit_once('/').unwrap();
-            let passkey = WayIn::Passkey {
-                credential_id: vec![1],
-                public_key: vec![1],
-                alg: -7,
-                sign_count: 0,
-                name: "Key".to_owned(),
-            };
-            let operators = &world.app.core.services.operators;
-            operators.use_setup_link(token, passkey, &Source::default()).await.unwrap();
+            world.app.use_setup_link(&created).await;
             let mut ids = world.ids.clone();
             ids.insert("operator_id", created["operator_id"].as_str().unwrap().to_owned());
             world.ask(operation, &ids)

@@ -3,7 +3,6 @@
 use mintmark::kernel::Manager;
 use mintmark::ledger::DeliveryFilter;
 use mintmark::model::page::Page;
-use mintmark::operators::{Source, WayIn};
 use serde_json::json;
 
 use super::states;
@@ -116,15 +115,7 @@ async fn a_mail_whose_link_no_longer_works_is_dropped(engine: Engine) {
     assert_eq!((disabled.status().as_u16(), bodies(&app).await.len()), (200, 0));
     assert_eq!(admin.patch(&path, &json!({"status": "active"})).await.status(), 200);
     let used = admin.create(&link, &json!({})).await;
-    let token = used["setup_link"].as_str().unwrap().rsplit_once('/').unwrap().1;
-    let passkey = WayIn::Passkey {
-        credential_id: vec![1],
-        public_key: vec![1],
-        alg: -7,
-        sign_count: 0,
-        name: "Key".to_owned(),
-    };
-    app.core.services.operators.use_setup_link(token, passkey, &Source::default()).await.unwrap();
+    app.use_setup_link(&used).await;
     assert_eq!(bodies(&app).await.len(), 0);
     admin.create(&link, &json!({})).await;
     assert_eq!((admin.delete(&path).await.status().as_u16(), bodies(&app).await.len()), (204, 0));

@@ -1,6 +1,6 @@
 //! `/v1/operators`.
 
-use mintmark::operators::{Source, WayIn};
+use mintmark::operators::Source;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -410,15 +410,7 @@ async fn the_last_administrator_cannot_be_disabled_demoted_or_deleted(engine: En
 /// Signs in an operator that was just created, and returns the cookie of the session.
 async fn session(app: &TestApp, created: &Value) -> String {
     let operators = &app.core.services.operators;
-    let (_, token) = created["setup_link"].as_str().unwrap().rsplit_once('/').unwrap();
-    let passkey = WayIn::Passkey {
-        credential_id: vec![1],
-        public_key: vec![1],
-        alg: -7,
-        sign_count: 0,
-        name: "Key".to_owned(),
-    };
+    let signed_in = app.use_setup_link(created).await;
     let source = Source::default();
-    let signed_in = operators.use_setup_link(token, passkey, &source).await.unwrap();
     operators.start_session(&signed_in, &source).await.unwrap().unwrap().cookie.to_string()
 }

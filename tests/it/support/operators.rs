@@ -4,9 +4,21 @@
 use mintmark::kernel::Manager;
 use mintmark::model::member::Member;
 use mintmark::model::operator::Role;
-use mintmark::operators::{OperatorChange, Source, WayIn};
+use mintmark::operators::{OperatorChange, SignedIn, Source, WayIn};
+use serde_json::Value;
 
 use super::{Browser, TestApp};
+
+/// A passkey that nothing has verified: that is the work of the setup page, which is skipped here.
+fn passkey(credential_id: &[u8]) -> WayIn {
+    WayIn::Passkey {
+        credential_id: credential_id.to_vec(),
+        public_key: vec![1],
+        alg: -7,
+        sign_count: 0,
+        name: "Laptop".to_owned(),
+    }
+}
 
 impl TestApp {
     /// The browser of a new operator with these roles, signed in.
@@ -20,16 +32,14 @@ impl TestApp {
         };
         let made = operators.create_operator(&Manager::command_line(), &change, None).await.unwrap();
         let token = made.setup_link.url().rsplit('/').next().unwrap().to_owned();
-        // The service stores the passkey without verifying it: that is the work of the setup page, which is skipped here.
-        let passkey = WayIn::Passkey {
-            credential_id: email.as_bytes().to_vec(),
-            public_key: vec![1],
-            alg: -7,
-            sign_count: 0,
-            name: "Laptop".to_owned(),
-        };
-        operators.use_setup_link(&token, passkey, &Source::default()).await.unwrap();
+        operators.use_setup_link(&token, passkey(email.as_bytes()), &Source::default()).await.unwrap();
         self.signed_in(email).await
+    }
+
+    /// Sets up a passkey with the setup link in a reply of `/v1/operators`.
+    pub(crate) async fn use_setup_link(&self, reply: &Value) -> SignedIn {
+        let (_, token) = reply["setup_link"].as_str().unwrap().rsplit_once('/').unwrap();
+        self.core.services.operators.use_setup_link(token, passkey(&[1]), &Source::default()).await.unwrap()
     }
 
     /// Another browser of an operator that [`TestApp::operator`] made, with its own session.
