@@ -168,7 +168,7 @@ async fn lines_of_handlers_carry_the_request_id_even_if_request_lines_are_turned
 }
 
 #[tokio::test]
-async fn probes_are_logged_only_when_something_is_wrong() {
+async fn probes_are_logged_at_debug_unless_something_is_wrong() {
     let requests = || vec![TestRequest::get().uri("/healthz"), TestRequest::get().uri("/readyz")];
     let (_, log) = exchange("", &Arc::default(), requests()).await;
     assert!(!log.contains("/healthz") && log.contains("/readyz") && log.contains("status=503"), "{log}");
