@@ -69,8 +69,8 @@ impl NewToken {
     }
 }
 
-/// Whether the client's own `token_expiry` may still be `never` for this grant. A permission or a cap in the grant does not
-/// forbid it, but makes the lifetime finite.
+/// Whether a client whose own `token_expiry` is `never` may have a token of this grant without naming an expiry. With a
+/// permission the lifetime is finite in any case, so that the workspace and the products need not allow `never`.
 fn may_never_expire(client: &Credentials, grant: &Grant) -> bool {
     grant.has_permission || (client.workspace_never_expires_allowed && grant.never_expires_allowed)
 }
