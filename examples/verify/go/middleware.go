@@ -21,6 +21,11 @@ func (v *Verifier) Middleware(product string, next http.Handler) http.Handler {
 			http.Error(reply, refusal.Error(), refusal.Status)
 			return
 		}
+		if err != nil {
+			// Verify returns no other errors; if it ever does, the request must not pass.
+			http.Error(reply, "the token could not be checked", http.StatusServiceUnavailable)
+			return
+		}
 		next.ServeHTTP(reply, request.WithContext(context.WithValue(request.Context(), claimsKey{}, claims)))
 	})
 }
