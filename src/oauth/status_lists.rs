@@ -76,7 +76,7 @@ impl From<StatusListError> for Refusal {
             StatusListError::NoKey => {
                 tracing::error!(
                     failure = "no_key",
-                    "a status list cannot be signed: there is no active key for it, /readyz says how to create one"
+                    "a status list cannot be signed: there is no active key for it; /readyz says how to create one"
                 );
             }
             // The error is in the log already.

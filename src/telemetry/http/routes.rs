@@ -32,7 +32,7 @@ impl Routes {
 
     /// Finds a route without parameters by its path, without matching patterns.
     pub(super) fn of_path(&self, path: &str) -> Option<Rc<Route>> {
-        // A path may look like a pattern, but it is none.
+        // A path may look like a pattern without being one.
         if path.contains('{') {
             return None;
         }

@@ -90,6 +90,8 @@ def test_post_accepts_every_encoding_of_every_character(cell, metadata, encode):
     check(cell, reply.json())
 
 
-def test_the_credentials_contain_only_characters_that_need_no_encoding(cells):
+def test_the_credentials_contain_almost_every_possible_character_and_no_other(cells):
     letters = set("".join(cell["client_id"] + cell["client_secret"] for cell in cells))
-    assert letters <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+    possible = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+    # About 640 random characters lack one in one run of 500, and three in practically none.
+    assert letters <= possible and len(possible - letters) < 3
